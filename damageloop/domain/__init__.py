@@ -1,0 +1,1 @@
+"""Pure, frozen values and rules of the field: no disk, no network, no vendor library."""

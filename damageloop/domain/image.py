@@ -1,0 +1,102 @@
+"""An image of the store and what is known of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from damageloop.domain.split import Split
+
+
+class ImageStatus(StrEnum):
+    """`excluded_leak`: a duplicate joined groups of two splits, and this image leaves the next snapshot."""
+
+    ACTIVE = "active"
+    EXCLUDED_LEAK = "excluded_leak"
+
+
+class Origin(StrEnum):
+    """Where an image came from."""
+
+    IMPORT = "import"
+    PRODUCTION = "production"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageQuality:
+    """Numbers read off the luma of an image.
+
+    Attributes:
+        brightness: Mean luma, 0 to 255.
+        contrast: Standard deviation of luma, 0 to 127.5.
+        sharpness: Variance of the Laplacian of luma at a common size; higher is sharper.
+    """
+
+    brightness: float
+    contrast: float
+    sharpness: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """The bytes that the image store holds: upright, without metadata.
+
+    Attributes:
+        sha256: Hash of the stored bytes, which also names the file.
+        source_sha256: Hash of the bytes as they came; decides "known".
+        extension: `jpg`, `png` or `webp`.
+        perceptual_hash: 64-bit pHash as 16 hexadecimal digits.
+    """
+
+    sha256: str
+    source_sha256: str
+    extension: str
+    width: int
+    height: int
+    n_bytes: int
+    quality: ImageQuality
+    perceptual_hash: str
+
+    @property
+    def size_wh(self) -> tuple[int, int]:
+        return (self.width, self.height)
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A known image. `id` is the database's number; `vehicle` keeps photos of one car in one split."""
+
+    id: int
+    stored: StoredImage
+    file_name: str
+    vehicle: str
+    split: Split
+    status: ImageStatus = ImageStatus.ACTIVE
+    origin: Origin = Origin.IMPORT
+
+    @property
+    def sha256(self) -> str:
+        return self.stored.sha256
+
+    @property
+    def size_wh(self) -> tuple[int, int]:
+        return self.stored.size_wh
+
+    @property
+    def store_key(self) -> str:
+        """Return the path of the bytes inside the image store."""
+        return store_key(self.stored.sha256, self.stored.extension)
+
+
+def store_key(sha256: str, extension: str) -> str:
+    """Return the path inside the image store of an image with this hash: `sha256/ab/ab….jpg`."""
+    return f"sha256/{sha256[:2]}/{sha256}.{extension}"
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedFile:
+    """A file that was refused at import, with the reason as a code and as a sentence."""
+
+    file: str
+    code: str
+    reason: str

@@ -1,0 +1,94 @@
+"""A durable piece of work and its life."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class JobState(StrEnum):
+    """States of a job; the last three are final."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+ACTIVE_STATES = frozenset({JobState.QUEUED, JobState.RUNNING})
+
+
+class Queue(StrEnum):
+    """Where a job runs."""
+
+    DEFAULT = "default"
+    INFERENCE = "inference"
+    TRAINING = "training"
+    MONITORING = "monitoring"
+
+
+class JobKind(StrEnum):
+    """What a job does: one use case each."""
+
+    SCORE_POOL = "score_pool"
+    OPEN_ROUND = "open_round"
+    CLOSE_ROUND = "close_round"
+    BUILD_SNAPSHOT = "build_snapshot"
+    TRAIN_CHALLENGER = "train_challenger"
+    DECIDE_PROMOTION = "decide_promotion"
+    PROMOTE = "promote"
+    RENEW_PRE_ANNOTATIONS = "renew_pre_annotations"
+
+
+QUEUE_OF_KIND = {
+    JobKind.SCORE_POOL: Queue.INFERENCE,
+    JobKind.DECIDE_PROMOTION: Queue.INFERENCE,
+    JobKind.TRAIN_CHALLENGER: Queue.TRAINING,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """A job that should run. Of two requests with one `key` only one is ever active."""
+
+    kind: JobKind
+    key: str
+    inputs: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def queue(self) -> Queue:
+        return QUEUE_OF_KIND.get(self.kind, Queue.DEFAULT)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A row of the ledger.
+
+    Attributes:
+        attempts: How often a worker began it.
+        lease_until: Until when its worker may be believed to live, unless it beats again.
+        progress: 0 to 1, with `message` as a sentence.
+        error: Why it failed, in words.
+    """
+
+    id: int
+    kind: JobKind
+    key: str
+    queue: Queue
+    state: JobState
+    attempts: int
+    inputs: dict[str, Any]
+    result: dict[str, Any] | None
+    error: str | None
+    progress: float
+    message: str
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    heartbeat_at: datetime | None
+    lease_until: datetime | None
+    is_cancel_requested: bool = False
+    parent_id: int | None = None

@@ -1,0 +1,84 @@
+"""What a model said of one image."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from damageloop.domain.geometry import Box
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """One predicted box.
+
+    Attributes:
+        confidence: Highest class score, 0 to 1.
+        class_scores: Sigmoid score of every class, in the order of the model's labels.
+        localization_entropy: Mean entropy of the four side distributions, divided by ln 16: 0 sure, 1 unsure.
+            None where the model has no such distribution.
+    """
+
+    damage_class: str
+    confidence: float
+    box: Box
+    class_scores: tuple[float, ...] = ()
+    localization_entropy: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorAnswer:
+    """One forward pass over one image: detections after NMS down to the floor, sorted by falling confidence.
+
+    Attributes:
+        embedding: Pooled features, shape (n_features,), float32.
+        top_score: Highest class score of any anchor, also below the floor.
+    """
+
+    detections: tuple[Detection, ...]
+    embedding: NDArray[np.float32]
+    top_score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """All detections of one model version on one image."""
+
+    image_id: int
+    model_version: int
+    detections: tuple[Detection, ...]
+    top_score: float
+
+
+@dataclass(frozen=True, slots=True)
+class PreAnnotation:
+    """A prediction on its way to the annotation tool.
+
+    Attributes:
+        rank_score: Place in the round divided by its length: the tool serves the lowest first.
+        detections: What the annotator shall see; empty for an audited image.
+    """
+
+    task_id: int
+    image_id: int
+    model_version: int
+    rank_score: float
+    size_wh: tuple[int, int]
+    detections: tuple[Detection, ...]
+
+
+def refusal_reason(item: PreAnnotation, classes: tuple[str, ...]) -> str | None:
+    """Return why a pre-annotation must not be sent, in words, or None when it is sound."""
+    if not (math.isfinite(item.rank_score) and 0.0 <= item.rank_score <= 1.0):
+        return f"rank score {item.rank_score} is outside 0 to 1"
+    for number, detection in enumerate(item.detections, start=1):
+        if detection.damage_class not in classes:
+            return f"box {number}: class {detection.damage_class!r} is not in the labeling configuration"
+        if not (math.isfinite(detection.confidence) and 0.0 <= detection.confidence <= 1.0):
+            return f"box {number}: confidence {detection.confidence} is outside 0 to 1"
+        if not detection.box.is_inside(item.size_wh, tolerance_px=0.5):
+            return f"box {number}: {detection.box.as_tuple()} is outside the {item.size_wh} image"
+    return None

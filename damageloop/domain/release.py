@@ -1,0 +1,69 @@
+"""A release: the folder a serving process loads, described by its manifest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from damageloop.domain.outcome import NoneCalibration
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseManifest:
+    """What `manifest.json` of a release says.
+
+    Attributes:
+        files: sha256 by file name; a file that differs is refused.
+        thresholds: Working threshold by class, set on `val`.
+        source: Where it came from: snapshot, git tag, MLflow run and version, code revision, base weights.
+    """
+
+    model_version: int
+    labels: tuple[str, ...]
+    image_size: int
+    precision: str
+    files: dict[str, str]
+    thresholds: dict[str, float]
+    none_calibration: NoneCalibration | None
+    source: dict[str, Any]
+
+
+def manifest_to_json(manifest: ReleaseManifest) -> dict[str, Any]:
+    """Return the manifest as plain JSON values."""
+    fit = manifest.none_calibration
+    return {
+        "model_version": str(manifest.model_version),
+        "labels": list(manifest.labels),
+        "image_size": manifest.image_size,
+        "precision": manifest.precision,
+        "files": dict(manifest.files),
+        "thresholds": dict(manifest.thresholds),
+        "none_calibration": calibration_to_json(fit),
+        "source": dict(manifest.source),
+    }
+
+
+def manifest_from_json(content: dict[str, Any]) -> ReleaseManifest:
+    """Return the manifest that `manifest_to_json` wrote."""
+    return ReleaseManifest(
+        model_version=int(content["model_version"]),
+        labels=tuple(content["labels"]),
+        image_size=int(content["image_size"]),
+        precision=content["precision"],
+        files=dict(content["files"]),
+        thresholds={name: float(value) for name, value in content["thresholds"].items()},
+        none_calibration=calibration_from_json(content["none_calibration"]),
+        source=dict(content["source"]),
+    )
+
+
+def calibration_to_json(fit: NoneCalibration | None) -> dict[str, Any] | None:
+    """Return the fit as plain JSON values."""
+    if fit is None:
+        return None
+    return {"intercept": fit.intercept, "slope": fit.slope, "n_damaged": fit.n_damaged, "n_clean": fit.n_clean}
+
+
+def calibration_from_json(content: dict[str, Any] | None) -> NoneCalibration | None:
+    """Return the fit that `calibration_to_json` wrote."""
+    return NoneCalibration(**content) if content else None

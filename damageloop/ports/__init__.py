@@ -1,0 +1,313 @@
+"""Protocols for everything that lies outside: services know these, adapters implement them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from damageloop.domain.annotation import LabeledBox, Verdict
+from damageloop.domain.image import ImageQuality, StoredImage
+from damageloop.domain.job import JobRequest
+from damageloop.domain.prediction import DetectorAnswer, PreAnnotation
+from damageloop.domain.release import ReleaseManifest
+from damageloop.domain.snapshot import SnapshotEntry
+
+RgbImage = NDArray[np.uint8]
+
+
+class Clock(Protocol):
+    """Tells the time, so that tests can set it."""
+
+    def now(self) -> datetime:
+        """Return the present moment in UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExaminedImage:
+    """A sound image that is not stored yet: what is known of it, and the bytes to store."""
+
+    stored: StoredImage
+    content: bytes
+
+
+class ImageStore(Protocol):
+    """Image bytes named by content hash, never changed."""
+
+    def put(self, content: bytes, file_name: str) -> StoredImage:
+        """Decode safely, turn upright, strip metadata and store.
+
+        Raises:
+            InvalidImageError: With a code, when the bytes are no usable image.
+        """
+
+    def examine(self, content: bytes) -> ExaminedImage:
+        """Return what `put` would store, and store nothing. Raises InvalidImageError."""
+
+    def keep(self, examined: ExaminedImage) -> None:
+        """Store an examined image; doing it twice changes nothing."""
+
+    def read(self, store_key: str) -> bytes:
+        """Return the stored bytes. Raises NotFoundError."""
+
+    def load(self, store_key: str) -> RgbImage:
+        """Return the upright pixels, shape (height, width, 3), uint8 RGB."""
+
+    def link(self, store_key: str, target: Path) -> None:
+        """Make the bytes appear at `target` (hard link where that works, else a copy) and check their hash."""
+
+    def verify(self, store_key: str, sha256: str) -> bool:
+        """Tell whether the stored bytes exist and have this hash."""
+
+
+class ImageReader(Protocol):
+    """Turns untrusted bytes into pixels that are judged once and not kept."""
+
+    def decode(self, content: bytes) -> RgbImage:
+        """Return the upright pixels, shape (height, width, 3), uint8 RGB. Raises InvalidImageError."""
+
+    def quality(self, image: RgbImage) -> ImageQuality:
+        """Return brightness, contrast and sharpness."""
+
+
+class FeatureStore(Protocol):
+    """Embeddings by image, one append-only table per model version."""
+
+    def append(self, model_version: int, image_ids: Sequence[int], embeddings: NDArray[np.float32]) -> None:
+        """Store rows; an image that is already there keeps its newest row."""
+
+    def read(self, model_version: int, image_ids: Sequence[int]) -> NDArray[np.float32]:
+        """Return embeddings in the order asked for, shape (n_images, n_features). Raises NotFoundError."""
+
+
+class Detector(Protocol):
+    """A loaded model."""
+
+    @property
+    def manifest(self) -> ReleaseManifest:
+        """What is loaded."""
+
+    def detect(self, image: RgbImage) -> DetectorAnswer:
+        """Return detections, embedding and the highest score of one upright RGB image. Safe to call from threads."""
+
+
+class ReleaseStore(Protocol):
+    """Release folders, made whole or not at all."""
+
+    def publish(self, version: int, files: Mapping[str, Path], manifest: ReleaseManifest) -> ReleaseManifest:
+        """Copy files and write the manifest with their hashes; publishing the same again changes nothing."""
+
+    def manifest(self, version: int) -> ReleaseManifest:
+        """Return the manifest. Raises NotFoundError."""
+
+    def folder(self, version: int) -> Path:
+        """Return a local folder whose files were verified against the manifest.
+
+        Raises:
+            NotFoundError: If there is no such release.
+            ConflictError: If a file's hash differs.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class BaseExport:
+    """The base as a serving process would load it.
+
+    Attributes:
+        labels: The classes its head knows.
+        files: Files to release; empty when the labels differ from ours, since its head will be replaced.
+    """
+
+    labels: tuple[str, ...]
+    sha256: str
+    files: dict[str, Path]
+
+
+# Of a weights file's name, the image size in pixels and our classes.
+ExportBase = Callable[[str, int, tuple[str, ...]], BaseExport]
+
+
+# --- Annotation tool -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TaskDraft:
+    """An image to be put before annotators. `store_key` is its path in the image store."""
+
+    image_id: int
+    store_key: str
+    size_wh: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalReview:
+    """One annotation as the tool holds it now."""
+
+    external_id: str
+    task_id: int
+    image_id: int
+    verdict: Verdict
+    boxes: tuple[LabeledBox, ...]
+    annotator: str
+    lead_time_s: float | None
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ToolIdentity:
+    """Which installation of the tool this is: another one must not look like thousands of deletions."""
+
+    project_id: int
+    project_created_at: str
+
+
+class AnnotationTool(Protocol):
+    """Where humans work. Every method raises UnavailableError when the tool does not answer."""
+
+    def identity(self) -> ToolIdentity:
+        """Return which project this is."""
+
+    def import_tasks(self, drafts: Sequence[TaskDraft]) -> dict[int, int]:
+        """Make sure that each image has exactly one task; return task ids by image id. Safe to repeat."""
+
+    def import_pre_annotations(self, items: Sequence[PreAnnotation]) -> int:
+        """Give each task its one prediction of the item's version (safe to repeat); return how many now exist."""
+
+    def count_pre_annotations(self, model_version: int, task_ids: Sequence[int]) -> int:
+        """Return how many of the tasks hold exactly one prediction of the version."""
+
+    def bind_model_version(self, model_version: int) -> None:
+        """Make the tool order its queue by this version's scores."""
+
+    def delete_older_pre_annotations(self, model_version: int, task_ids: Sequence[int]) -> int:
+        """Delete predictions of other versions on these tasks; return how many went."""
+
+    def untouched(self, task_ids: Sequence[int]) -> set[int]:
+        """Return the tasks that nobody has annotated or drafted."""
+
+    def withdraw(self, task_ids: Sequence[int]) -> None:
+        """Take untouched tasks out of the queue."""
+
+    def reviews_since(self, mark: datetime | None) -> Iterable[ExternalReview]:
+        """Yield annotations changed at or after the mark (the tool's clock), oldest first; all when None."""
+
+    def review_ids(self) -> set[str]:
+        """Return the external ids of all annotations that exist now."""
+
+
+# --- Snapshots, training, registry -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotDraft:
+    """A snapshot before it is written. `provenance` goes beside the data: code revision, lock hash, base."""
+
+    number: int
+    entries: tuple[SnapshotEntry, ...]
+    provenance: dict[str, Any]
+
+
+class SnapshotStore(Protocol):
+    """The workspace: a git repository with DVC."""
+
+    def write(self, draft: SnapshotDraft) -> tuple[str, str]:
+        """Write shards, `dvc add`, commit, tag and push; return (git_tag, git_commit).
+
+        A refused or broken write leaves the workspace as it was. Writing the same content again returns its tag.
+        """
+
+    def read(self, git_tag: str) -> tuple[SnapshotEntry, ...]:
+        """Return the entries of a snapshot. Raises NotFoundError."""
+
+    def tags(self) -> list[str]:
+        """Return the tags of all snapshots, oldest first."""
+
+
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRequest:
+    """A training to run: always from the base, in a clone at the tag, logged under `run_id`."""
+
+    git_tag: str
+    training_key: str
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingResult:
+    """What a pipeline run left: files to release, metrics, and the parts of a manifest that it decides."""
+
+    export_files: dict[str, Path]
+    metrics: dict[str, Any]
+    thresholds: dict[str, float]
+    none_calibration: dict[str, Any] | None
+    labels: tuple[str, ...]
+    image_size: int
+    provenance: dict[str, Any]
+
+
+class PipelineRunner(Protocol):
+    """Runs `dvc repro` as a process group of its own."""
+
+    def run(self, request: TrainingRequest, progress: Progress, is_cancelled: Callable[[], bool]) -> TrainingResult:
+        """Run all stages and return what they left.
+
+        Calls `progress` at least every few seconds, and ends the process group within seconds of `is_cancelled`.
+
+        Raises:
+            ConflictError: If it was cancelled.
+            UnavailableError: If it was killed from outside.
+            DamageloopError: If a stage failed; the sentence ends with the last lines of its log.
+        """
+
+
+class ModelRegistry(Protocol):
+    """Runs and registered versions (MLflow)."""
+
+    def start_run(self, name: str, tags: Mapping[str, str], params: Mapping[str, Any]) -> str:
+        """Open a run and return its id; a run of the same `training_key` tag that is unfinished is taken up again."""
+
+    def finish_run(self, run_id: str, metrics: Mapping[str, float], files: Mapping[str, Path]) -> None:
+        """Log final metrics and files and end the run."""
+
+    def fail_run(self, run_id: str, reason: str) -> None:
+        """End the run as failed."""
+
+    def register(self, run_id: str, model_version: int, tags: Mapping[str, str]) -> str:
+        """Register the run's model under our version; return the registry's own number. Safe to repeat."""
+
+    def set_champion(self, mlflow_version: str) -> None:
+        """Move the alias `champion`."""
+
+    def champion(self) -> str | None:
+        """Return the registry's number under the alias, or None."""
+
+
+class JobQueue(Protocol):
+    """Carries a nudge to a worker; the ledger is the truth."""
+
+    def send(self, job_id: int, queue: str) -> None:
+        """Tell a worker of the queue that this job waits."""
+
+
+class JobContext(Protocol):
+    """What a running job may say and ask."""
+
+    def progress(self, share: float, message: str) -> None:
+        """Beat, and tell how far it is: 0 to 1 with a sentence."""
+
+    def is_cancelled(self) -> bool:
+        """Tell whether a person asked for the end."""
+
+
+Handler = Callable[[Mapping[str, Any], JobContext], dict[str, Any]]
+RequestJobs = Callable[[Sequence[JobRequest]], list[int]]
+Lock = Callable[[], AbstractContextManager[None]]

@@ -1,0 +1,273 @@
+"""The unit of work and its repositories: everything that the SQL database remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from damageloop.domain.annotation import Annotation
+from damageloop.domain.image import Image, Origin, QuarantinedFile, StoredImage
+from damageloop.domain.job import Job, JobKind, JobRequest, JobState
+from damageloop.domain.key import ApiKey, Scope
+from damageloop.domain.prediction import Prediction
+from damageloop.domain.promotion import Decision, DecisionKind, ModelVersion, Promotion, PromotionReason
+from damageloop.domain.round import ItemState, Round, RoundItem, RoundKind, RoundState
+from damageloop.domain.snapshot import Snapshot
+from damageloop.domain.split import Split
+
+
+class ImageRepository(Protocol):
+    """Images and what was refused at import."""
+
+    def by_source_sha256(self, source_sha256: str) -> Image | None: ...
+    def by_sha256(self, sha256: str) -> Image | None:
+        """Return the image with these stored bytes: one file with other metadata gives the same."""
+
+    def add(self, stored: StoredImage, file_name: str, vehicle: str, split: Split, origin: Origin) -> Image: ...
+    def get(self, image_id: int) -> Image: ...
+    def get_many(self, image_ids: Sequence[int]) -> list[Image]: ...
+    def split_of_vehicle(self, vehicle: str) -> Split | None: ...
+    def active(self) -> list[Image]: ...
+    def unscored(self, model_version: int, limit: int | None = None) -> list[Image]: ...
+    def unannotated(self, splits: Sequence[Split]) -> list[Image]:
+        """Return active images without annotation that no open round holds."""
+
+    def count(self) -> int: ...
+    def counts_by_split(self) -> dict[str, int]: ...
+    def quarantine(self, item: QuarantinedFile, source_sha256: str | None) -> bool:
+        """Remember a refused file; False when the same file was refused before."""
+
+    def quarantined(self) -> list[QuarantinedFile]: ...
+
+
+class AnnotationRepository(Protocol):
+    """What humans said; nothing is ever removed, only marked."""
+
+    def upsert(self, annotation: Annotation) -> bool:
+        """Store what the source says now; True when the content is new or differs."""
+
+    def by_external_id(self, source: str, external_id: str) -> Annotation | None: ...
+    def tombstone(self, source: str, external_ids: Iterable[str]) -> int:
+        """Mark annotations as deleted by their source; return how many were not so before."""
+
+    def external_ids(self, source: str) -> set[str]:
+        """Return the ids that are not tombstones."""
+
+    def all(self, source: str | None = None) -> list[Annotation]: ...
+    def resolved(self) -> dict[int, Annotation]:
+        """Return the annotation that counts for each image: the latest that is not a tombstone, by image id."""
+
+    def changed_in_train(self, since_sequence: int) -> int:
+        """Return how many train images have an annotation whose change sequence is above this."""
+
+    def sequence(self) -> int:
+        """Return the highest change sequence."""
+
+    def deleted_since(self, since_sequence: int) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class InboxEvent:
+    """An event as it came from the annotation tool."""
+
+    id: int
+    action: str
+    payload: dict[str, Any]
+    received_at: datetime
+
+
+class InboxRepository(Protocol):
+    """Events of the annotation tool, until they are processed."""
+
+    def add(self, action: str, payload: dict[str, Any], now: datetime) -> int: ...
+    def unprocessed(self, limit: int = 500) -> list[InboxEvent]: ...
+    def mark_processed(self, event_ids: Sequence[int], now: datetime) -> None: ...
+
+
+class PredictionRepository(Protocol):
+    """What each model version said of each image."""
+
+    def add_many(self, predictions: Sequence[Prediction], now: datetime) -> None:
+        """Store predictions; one for an image and version that exists already is left as it is."""
+
+    def of_version(self, model_version: int, image_ids: Sequence[int] | None = None) -> dict[int, Prediction]: ...
+    def count(self, model_version: int) -> int: ...
+    def refuse(self, image_id: int, model_version: int, reason: str, now: datetime) -> None: ...
+    def refused(self, model_version: int) -> list[tuple[int, str]]: ...
+
+
+class RoundRepository(Protocol):
+    """Rounds and their items."""
+
+    def add(
+        self,
+        round_id: int,
+        kind: RoundKind,
+        strategy: str,
+        model_version: int | None,
+        seed: int,
+        now: datetime,
+        items: Sequence[RoundItem],
+    ) -> Round:
+        """Write down an opening round under its number, whatever numbers were tried and rolled back before."""
+
+    def get(self, round_id: int) -> Round: ...
+    def all(self) -> list[Round]: ...
+    def unclosed(self) -> list[Round]: ...
+    def items(self, round_id: int) -> list[RoundItem]: ...
+    def set_state(self, round_id: int, state: RoundState, now: datetime) -> None: ...
+    def set_tasks(self, round_id: int, task_of_image: Mapping[int, int]) -> None:
+        """Remember the task of each image and mark its item as sent."""
+
+    def set_item_states(self, round_id: int, image_ids: Sequence[int], state: ItemState) -> None: ...
+    def mark_reviewed(self, source: str) -> int:
+        """Mark sent items of unclosed rounds whose image has an annotation of the source; return how many."""
+
+    def item_of_image(self, image_id: int) -> RoundItem | None:
+        """Return the newest item of an image, or None when no round ever held it."""
+
+    def image_of_task(self, task_id: int) -> int | None: ...
+
+
+class SnapshotRepository(Protocol):
+    """Snapshots that are written, tagged and pushed."""
+
+    def add(self, snapshot: Snapshot, annotation_sequence: int) -> Snapshot: ...
+    def latest(self) -> Snapshot | None: ...
+    def latest_sequence(self) -> int:
+        """Return the annotation sequence that the newest snapshot took in; 0 before the first."""
+
+    def set_sequence(self, snapshot_id: int, sequence: int) -> None:
+        """Remember that the snapshot takes in the changes up to this sequence too."""
+
+    def get(self, snapshot_id: int) -> Snapshot: ...
+    def all(self) -> list[Snapshot]: ...
+    def next_id(self) -> int: ...
+
+
+class ModelRepository(Protocol):
+    """Versions, decisions and promotions."""
+
+    def allot(self, training_key: str, snapshot_id: int | None, now: datetime) -> int:
+        """Return our version for a training key: the same key always gets the same number."""
+
+    def record(self, version: int, run_id: str, mlflow_version: str, metrics: Mapping[str, Any]) -> None: ...
+    def get(self, version: int) -> ModelVersion: ...
+    def all(self) -> list[ModelVersion]: ...
+    def by_training_key(self, training_key: str) -> ModelVersion | None: ...
+    def add_decision(
+        self,
+        champion: int | None,
+        challenger: int,
+        decision: DecisionKind,
+        reasons: Sequence[str],
+        evidence: Mapping[str, Any],
+        now: datetime,
+    ) -> Decision: ...
+    def decisions(self) -> list[Decision]: ...
+    def decision_about(self, challenger: int) -> Decision | None: ...
+    def promote(
+        self, version: int, previous: int | None, decision_id: int | None, reason: PromotionReason, now: datetime
+    ) -> Promotion: ...
+    def champion(self) -> Promotion | None: ...
+    def promotions(self) -> list[Promotion]: ...
+
+
+class JobRepository(Protocol):
+    """The ledger of jobs."""
+
+    def request(self, request: JobRequest, now: datetime, parent_id: int | None = None) -> Job:
+        """Return the active job of this key, or a new queued one."""
+
+    def get(self, job_id: int) -> Job: ...
+    def all(self, limit: int = 200, before_id: int | None = None) -> list[Job]:
+        """Return jobs, newest first; only those older than `before_id` where it is given."""
+
+    def active(self) -> list[Job]: ...
+    def latest_of_key(self, key: str) -> Job | None: ...
+    def begin(self, job_id: int, now: datetime, lease_until: datetime) -> Job | None:
+        """Take the job if it waits or its lease has run out; None when another worker holds it or it ended."""
+
+    def beat(
+        self, job_id: int, attempt: int, now: datetime, lease_until: datetime, progress: float, message: str
+    ) -> bool:
+        """Renew the lease; False when a person asked to cancel or another attempt has taken over."""
+
+    def finish(
+        self,
+        job_id: int,
+        attempt: int,
+        state: JobState,
+        now: datetime,
+        result: Mapping[str, Any] | None,
+        error: str | None,
+    ) -> None: ...
+    def requeue(self, job_id: int, attempt: int, error: str) -> None:
+        """Put a job back that an outside system kept from ending."""
+
+    def stalled(self, now: datetime, queued_before: datetime) -> list[Job]:
+        """Return jobs that no worker is on, queued or beyond their lease, and last sent before `queued_before`."""
+
+    def mark_sent(self, job_id: int, now: datetime) -> None:
+        """Remember that a worker was told again."""
+
+    def ask_to_cancel(self, job_id: int) -> Job: ...
+    def n_failures(self, key: str) -> int: ...
+    def succeeded_kinds(self, kind: JobKind) -> list[Job]: ...
+
+
+class KeyRepository(Protocol):
+    """API keys by their hash."""
+
+    def add(self, name: str, scopes: Sequence[Scope], key_hash: str, now: datetime) -> ApiKey: ...
+    def by_hash(self, key_hash: str) -> ApiKey | None: ...
+    def all(self) -> list[ApiKey]: ...
+    def revoke(self, key_id: int, now: datetime) -> ApiKey: ...
+    def touch(self, key_id: int, now: datetime) -> None: ...
+
+
+class EvidenceRepository(Protocol):
+    """Answers as they were given."""
+
+    def add(self, request_id: str, model_version: int, answer: Mapping[str, Any], now: datetime) -> None: ...
+    def get(self, request_id: str) -> dict[str, Any]: ...
+
+
+class FactRepository(Protocol):
+    """Small remembered facts: marks, the annotation tool's identity, why snapshots are stopped."""
+
+    def get(self, name: str) -> Any | None: ...
+    def set(self, name: str, value: Any) -> None: ...
+
+
+class UnitOfWork(Protocol):
+    """One transaction. Leaving the block without `commit` rolls everything back."""
+
+    images: ImageRepository
+    annotations: AnnotationRepository
+    inbox: InboxRepository
+    predictions: PredictionRepository
+    rounds: RoundRepository
+    snapshots: SnapshotRepository
+    models: ModelRepository
+    jobs: JobRepository
+    keys: KeyRepository
+    evidence: EvidenceRepository
+    facts: FactRepository
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+    def commit(self) -> None: ...
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Run something once the transaction is safe, such as sending a nudge."""
+
+
+class UnitOfWorkFactory(Protocol):
+    """Opens units of work; a read-only one waits for no writer and must not write."""
+
+    def __call__(self, read_only: bool = False) -> UnitOfWork: ...

@@ -1,0 +1,98 @@
+"""Where things are: read from the environment only, once, by entry points and bootstrap. Secrets are files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Environment of one process. Every default is the embedded one: files below `DAMAGELOOP_HOME`."""
+
+    model_config = SettingsConfigDict(env_prefix="DAMAGELOOP_", frozen=True, extra="ignore")
+
+    home: Path = Path("var")
+    database_url: str = ""
+    broker_url: str = ""
+    image_store_url: str = ""
+    feature_store_url: str = ""
+    release_store_url: str = ""
+    dvc_remote_url: str = ""
+    mlflow_uri: str = ""
+    label_studio_url: str = ""
+    label_studio_token_file: Path | None = None
+    weights_dir: Path | None = None
+    environments: Path | None = None
+    api_port: int = 8000
+    label_studio_port: int = 8080
+    ml_backend_port: int = 9090
+    mlflow_port: int = 5000
+    log_level: str = "INFO"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ignore_empty(cls, values: dict[str, object]) -> dict[str, object]:
+        return {key: value for key, value in values.items() if value != ""}
+
+    @property
+    def root(self) -> Path:
+        """Return `DAMAGELOOP_HOME` as an absolute path."""
+        return self.home.expanduser().resolve()
+
+    @property
+    def secrets_dir(self) -> Path:
+        return self.root / "secrets"
+
+    @property
+    def workspace_dir(self) -> Path:
+        return self.root / "workspace"
+
+    @property
+    def params_file(self) -> Path:
+        return self.workspace_dir / "params.yaml"
+
+    @property
+    def logs_dir(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def database(self) -> str:
+        return self.database_url or f"sqlite:///{self.root / 'damageloop.sqlite'}"
+
+    @property
+    def image_store(self) -> str:
+        return self.image_store_url or str(self.root / "images")
+
+    @property
+    def feature_store(self) -> str:
+        return self.feature_store_url or str(self.root / "features")
+
+    @property
+    def release_store(self) -> str:
+        return self.release_store_url or str(self.root / "releases")
+
+    @property
+    def dvc_remote(self) -> str:
+        return self.dvc_remote_url or str(self.root / "dvc-remote")
+
+    @property
+    def mlflow(self) -> str:
+        return self.mlflow_uri or f"http://127.0.0.1:{self.mlflow_port}"
+
+    @property
+    def label_studio(self) -> str:
+        return self.label_studio_url or f"http://localhost:{self.label_studio_port}"
+
+    @property
+    def label_studio_token(self) -> Path:
+        return self.label_studio_token_file or self.secrets_dir / "label-studio-token"
+
+    @property
+    def api_url(self) -> str:
+        return f"http://localhost:{self.api_port}"
+
+    @property
+    def ml_backend_url(self) -> str:
+        return f"http://localhost:{self.ml_backend_port}"
