@@ -1,0 +1,160 @@
+"""Images and what was refused at import."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from damageloop.adapters.database.tables import (
+    AnnotationRow,
+    ImageRow,
+    PredictionRow,
+    QuarantineRow,
+    RoundItemRow,
+    RoundRow,
+)
+from damageloop.domain.image import Image, ImageQuality, ImageStatus, Origin, QuarantinedFile, StoredImage
+from damageloop.domain.round import ItemState, RoundState
+from damageloop.domain.split import Split
+from damageloop.errors import NotFoundError
+from damageloop.ports import Clock
+
+# SQLite takes at most 32,766 variables in a statement; older builds 999.
+CHUNK = 900
+
+
+class SqlImages:
+    """Implements `ImageRepository`."""
+
+    def __init__(self, session: Session, clock: Clock) -> None:
+        self._session = session
+        self._clock = clock
+
+    def by_source_sha256(self, source_sha256: str) -> Image | None:
+        row = self._session.scalar(select(ImageRow).where(ImageRow.source_sha256 == source_sha256))
+        return to_image(row) if row else None
+
+    def by_sha256(self, sha256: str) -> Image | None:
+        row = self._session.scalars(select(ImageRow).where(ImageRow.sha256 == sha256).order_by(ImageRow.id)).first()
+        return to_image(row) if row else None
+
+    def add(self, stored: StoredImage, file_name: str, vehicle: str, split: Split, origin: Origin) -> Image:
+        quality = stored.quality
+        row = ImageRow(
+            sha256=stored.sha256,
+            source_sha256=stored.source_sha256,
+            extension=stored.extension,
+            file_name=file_name,
+            width=stored.width,
+            height=stored.height,
+            n_bytes=stored.n_bytes,
+            brightness=quality.brightness,
+            contrast=quality.contrast,
+            sharpness=quality.sharpness,
+            perceptual_hash=stored.perceptual_hash,
+            vehicle=vehicle,
+            split=split.value,
+            status=ImageStatus.ACTIVE.value,
+            origin=origin.value,
+            created_at=self._clock.now(),
+        )
+        self._session.add(row)
+        self._session.flush()
+        return to_image(row)
+
+    def get(self, image_id: int) -> Image:
+        row = self._session.get(ImageRow, image_id)
+        if row is None:
+            raise NotFoundError(f"There is no image {image_id}.")
+        return to_image(row)
+
+    def get_many(self, image_ids: Sequence[int]) -> list[Image]:
+        found: dict[int, Image] = {}
+        for start in range(0, len(image_ids), CHUNK):
+            query = select(ImageRow).where(ImageRow.id.in_(image_ids[start : start + CHUNK]))
+            found.update({row.id: to_image(row) for row in self._session.scalars(query)})
+        return [found[image_id] for image_id in image_ids if image_id in found]
+
+    def split_of_vehicle(self, vehicle: str) -> Split | None:
+        value = self._session.scalar(select(ImageRow.split).where(ImageRow.vehicle == vehicle).limit(1))
+        return Split(value) if value else None
+
+    def active(self) -> list[Image]:
+        query = select(ImageRow).where(ImageRow.status == ImageStatus.ACTIVE.value).order_by(ImageRow.id)
+        return [to_image(row) for row in self._session.scalars(query)]
+
+    def unscored(self, model_version: int, limit: int | None = None) -> list[Image]:
+        scored = select(PredictionRow.image_id).where(PredictionRow.model_version == model_version)
+        query = (
+            select(ImageRow)
+            .where(ImageRow.status == ImageStatus.ACTIVE.value, ImageRow.id.not_in(scored))
+            .order_by(ImageRow.id)
+            .limit(limit)
+        )
+        return [to_image(row) for row in self._session.scalars(query)]
+
+    def unannotated(self, splits: Sequence[Split]) -> list[Image]:
+        annotated = select(AnnotationRow.image_id).where(AnnotationRow.is_deleted.is_(False))
+        held = (
+            select(RoundItemRow.image_id)
+            .join(RoundRow, RoundRow.id == RoundItemRow.round_id)
+            .where(RoundRow.state != RoundState.CLOSED.value, RoundItemRow.state != ItemState.WITHDRAWN.value)
+        )
+        query = (
+            select(ImageRow)
+            .where(
+                ImageRow.status == ImageStatus.ACTIVE.value,
+                ImageRow.split.in_([split.value for split in splits]),
+                ImageRow.id.not_in(annotated),
+                ImageRow.id.not_in(held),
+            )
+            .order_by(ImageRow.id)
+        )
+        return [to_image(row) for row in self._session.scalars(query)]
+
+    def count(self) -> int:
+        return self._session.scalar(select(func.count()).select_from(ImageRow)) or 0
+
+    def counts_by_split(self) -> dict[str, int]:
+        query = select(ImageRow.split, func.count()).group_by(ImageRow.split)
+        return {row[0]: row[1] for row in self._session.execute(query)}
+
+    def quarantine(self, item: QuarantinedFile, source_sha256: str | None) -> bool:
+        same = select(QuarantineRow.id).where(
+            QuarantineRow.file == item.file, QuarantineRow.source_sha256 == source_sha256
+        )
+        if self._session.scalar(same.limit(1)):
+            return False
+        self._session.add(
+            QuarantineRow(
+                file=item.file,
+                source_sha256=source_sha256,
+                code=item.code,
+                reason=item.reason,
+                created_at=self._clock.now(),
+            )
+        )
+        return True
+
+    def quarantined(self) -> list[QuarantinedFile]:
+        rows = self._session.scalars(select(QuarantineRow).order_by(QuarantineRow.id))
+        return [QuarantinedFile(row.file, row.code, row.reason) for row in rows]
+
+
+def to_image(row: ImageRow) -> Image:
+    """Return the image that a row describes."""
+    stored = StoredImage(
+        sha256=row.sha256,
+        source_sha256=row.source_sha256,
+        extension=row.extension,
+        width=row.width,
+        height=row.height,
+        n_bytes=row.n_bytes,
+        quality=ImageQuality(row.brightness, row.contrast, row.sharpness),
+        perceptual_hash=row.perceptual_hash,
+    )
+    return Image(
+        row.id, stored, row.file_name, row.vehicle, Split(row.split), ImageStatus(row.status), Origin(row.origin)
+    )

@@ -1,0 +1,178 @@
+"""The ledger of jobs: every take-over is one conditional UPDATE, so that two workers can't hold one job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.orm import Session
+
+from damageloop.adapters.database.tables import JobRow
+from damageloop.domain.job import ACTIVE_STATES, Job, JobKind, JobRequest, JobState, Queue
+from damageloop.errors import ConflictError, NotFoundError
+
+_ACTIVE = [state.value for state in ACTIVE_STATES]
+
+
+class SqlJobs:
+    """Implements `JobRepository`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def request(self, request: JobRequest, now: datetime, parent_id: int | None = None) -> Job:
+        active = select(JobRow).where(JobRow.key == request.key, JobRow.state.in_(_ACTIVE))
+        row = self._session.scalar(active)
+        if row is None:
+            row = JobRow(
+                kind=request.kind.value,
+                key=request.key,
+                queue=request.queue.value,
+                state=JobState.QUEUED.value,
+                inputs=dict(request.inputs),
+                created_at=now,
+                queued_at=now,
+                parent_id=parent_id,
+            )
+            self._session.add(row)
+            self._session.flush()
+        return to_job(row)
+
+    def get(self, job_id: int) -> Job:
+        return to_job(self._row(job_id))
+
+    def all(self, limit: int = 200, before_id: int | None = None) -> list[Job]:
+        query = select(JobRow).order_by(JobRow.id.desc()).limit(limit)
+        if before_id is not None:
+            query = query.where(JobRow.id < before_id)
+        return [to_job(row) for row in self._session.scalars(query)]
+
+    def active(self) -> list[Job]:
+        query = select(JobRow).where(JobRow.state.in_(_ACTIVE)).order_by(JobRow.id)
+        return [to_job(row) for row in self._session.scalars(query)]
+
+    def latest_of_key(self, key: str) -> Job | None:
+        row = self._session.scalars(select(JobRow).where(JobRow.key == key).order_by(JobRow.id.desc())).first()
+        return to_job(row) if row else None
+
+    def begin(self, job_id: int, now: datetime, lease_until: datetime) -> Job | None:
+        is_free = or_(
+            JobRow.state == JobState.QUEUED.value,
+            (JobRow.state == JobState.RUNNING.value) & (JobRow.lease_until < now),
+        )
+        taken = self._session.execute(
+            update(JobRow)
+            .where(JobRow.id == job_id, is_free)
+            .values(
+                state=JobState.RUNNING.value,
+                attempts=JobRow.attempts + 1,
+                started_at=now,
+                heartbeat_at=now,
+                lease_until=lease_until,
+            )
+        )
+        if not getattr(taken, "rowcount", 0):
+            return None
+        self._session.expire_all()
+        return self.get(job_id)
+
+    def beat(
+        self, job_id: int, attempt: int, now: datetime, lease_until: datetime, progress: float, message: str
+    ) -> bool:
+        beaten = self._session.execute(
+            update(JobRow)
+            .where(JobRow.id == job_id, JobRow.attempts == attempt, JobRow.state == JobState.RUNNING.value)
+            .values(heartbeat_at=now, lease_until=lease_until, progress=progress, message=message)
+        )
+        self._session.expire_all()
+        return bool(getattr(beaten, "rowcount", 0)) and not self._row(job_id).is_cancel_requested
+
+    def finish(
+        self,
+        job_id: int,
+        attempt: int,
+        state: JobState,
+        now: datetime,
+        result: Mapping[str, Any] | None,
+        error: str | None,
+    ) -> None:
+        values: dict[str, Any] = {"state": state.value, "finished_at": now, "error": error, "lease_until": None}
+        if result is not None:
+            values["result"] = dict(result)
+        if state is JobState.SUCCEEDED:
+            values["progress"] = 1.0
+        self._session.execute(
+            update(JobRow)
+            .where(JobRow.id == job_id, JobRow.attempts == attempt, JobRow.state == JobState.RUNNING.value)
+            .values(**values)
+        )
+
+    def requeue(self, job_id: int, attempt: int, error: str) -> None:
+        self._session.execute(
+            update(JobRow)
+            .where(JobRow.id == job_id, JobRow.attempts == attempt, JobRow.state == JobState.RUNNING.value)
+            .values(state=JobState.QUEUED.value, error=error, lease_until=None)
+        )
+
+    def stalled(self, now: datetime, queued_before: datetime) -> list[Job]:
+        query = select(JobRow).where(
+            or_(
+                JobRow.state == JobState.QUEUED.value,
+                (JobRow.state == JobState.RUNNING.value) & (JobRow.lease_until < now),
+            ),
+            JobRow.queued_at < queued_before,
+        )
+        return [to_job(row) for row in self._session.scalars(query.order_by(JobRow.id))]
+
+    def mark_sent(self, job_id: int, now: datetime) -> None:
+        self._row(job_id).queued_at = now
+
+    def ask_to_cancel(self, job_id: int) -> Job:
+        row = self._row(job_id)
+        if row.state not in _ACTIVE:
+            raise ConflictError(f"Job {job_id} has already {row.state}; there is nothing to cancel.")
+        row.is_cancel_requested = True
+        if row.state == JobState.QUEUED.value:
+            row.state = JobState.CANCELLED.value
+        self._session.flush()
+        return to_job(row)
+
+    def n_failures(self, key: str) -> int:
+        query = select(func.count()).where(JobRow.key == key, JobRow.state == JobState.FAILED.value)
+        return self._session.scalar(query) or 0
+
+    def succeeded_kinds(self, kind: JobKind) -> list[Job]:
+        query = select(JobRow).where(JobRow.kind == kind.value, JobRow.state == JobState.SUCCEEDED.value)
+        return [to_job(row) for row in self._session.scalars(query.order_by(JobRow.id))]
+
+    def _row(self, job_id: int) -> JobRow:
+        row = self._session.get(JobRow, job_id)
+        if row is None:
+            raise NotFoundError(f"There is no job {job_id}.")
+        return row
+
+
+def to_job(row: JobRow) -> Job:
+    """Return the job that a row describes."""
+    return Job(
+        id=row.id,
+        kind=JobKind(row.kind),
+        key=row.key,
+        queue=Queue(row.queue),
+        state=JobState(row.state),
+        attempts=row.attempts or 0,
+        inputs=row.inputs,
+        result=row.result,
+        error=row.error,
+        progress=row.progress or 0.0,
+        message=row.message or "",
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        heartbeat_at=row.heartbeat_at,
+        lease_until=row.lease_until,
+        is_cancel_requested=bool(row.is_cancel_requested),
+        parent_id=row.parent_id,
+    )

@@ -1,0 +1,91 @@
+"""Predictions of every model version, those refused before sending, and evidence of served answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from damageloop.adapters.database.conversions import detections_from_json, detections_to_json
+from damageloop.adapters.database.repositories.images import CHUNK
+from damageloop.adapters.database.tables import EvidenceRow, PredictionRow, RefusedPredictionRow
+from damageloop.domain.prediction import Prediction
+from damageloop.errors import NotFoundError
+
+
+class SqlPredictions:
+    """Implements `PredictionRepository`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add_many(self, predictions: Sequence[Prediction], now: datetime) -> None:
+        if not predictions:
+            return
+        version = predictions[0].model_version
+        present = set(self.of_version(version, [p.image_id for p in predictions]))
+        self._session.add_all(
+            PredictionRow(
+                image_id=p.image_id,
+                model_version=p.model_version,
+                detections=detections_to_json(p.detections),
+                top_score=p.top_score,
+                created_at=now,
+            )
+            for p in predictions
+            if p.image_id not in present
+        )
+        self._session.flush()
+
+    def of_version(self, model_version: int, image_ids: Sequence[int] | None = None) -> dict[int, Prediction]:
+        query = select(PredictionRow).where(PredictionRow.model_version == model_version)
+        if image_ids is None:
+            return {row.image_id: to_prediction(row) for row in self._session.scalars(query)}
+        found: dict[int, Prediction] = {}
+        for start in range(0, len(image_ids), CHUNK):
+            part = query.where(PredictionRow.image_id.in_(image_ids[start : start + CHUNK]))
+            found.update({row.image_id: to_prediction(row) for row in self._session.scalars(part)})
+        return found
+
+    def count(self, model_version: int) -> int:
+        query = select(func.count()).where(PredictionRow.model_version == model_version)
+        return self._session.scalar(query) or 0
+
+    def refuse(self, image_id: int, model_version: int, reason: str, now: datetime) -> None:
+        same = select(RefusedPredictionRow).where(
+            RefusedPredictionRow.image_id == image_id, RefusedPredictionRow.model_version == model_version
+        )
+        if self._session.scalar(same) is None:
+            self._session.add(
+                RefusedPredictionRow(image_id=image_id, model_version=model_version, reason=reason, created_at=now)
+            )
+
+    def refused(self, model_version: int) -> list[tuple[int, str]]:
+        query = select(RefusedPredictionRow).where(RefusedPredictionRow.model_version == model_version)
+        return [(row.image_id, row.reason) for row in self._session.scalars(query)]
+
+
+class SqlEvidence:
+    """Implements `EvidenceRepository`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add(self, request_id: str, model_version: int, answer: Mapping[str, Any], now: datetime) -> None:
+        self._session.add(
+            EvidenceRow(request_id=request_id, model_version=model_version, answer=dict(answer), created_at=now)
+        )
+
+    def get(self, request_id: str) -> dict[str, Any]:
+        row = self._session.get(EvidenceRow, request_id)
+        if row is None:
+            raise NotFoundError(f"There is no prediction {request_id}.")
+        return row.answer
+
+
+def to_prediction(row: PredictionRow) -> Prediction:
+    """Return the prediction that a row describes."""
+    return Prediction(row.image_id, row.model_version, detections_from_json(row.detections), row.top_score)

@@ -1,0 +1,144 @@
+"""Rounds and their items."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from damageloop.adapters.database.tables import AnnotationRow, RoundItemRow, RoundRow
+from damageloop.domain.round import ItemState, Round, RoundItem, RoundKind, RoundState, Share
+from damageloop.errors import NotFoundError
+
+
+class SqlRounds:
+    """Implements `RoundRepository`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add(
+        self,
+        round_id: int,
+        kind: RoundKind,
+        strategy: str,
+        model_version: int | None,
+        seed: int,
+        now: datetime,
+        items: Sequence[RoundItem],
+    ) -> Round:
+        row = RoundRow(
+            id=round_id,
+            kind=kind.value,
+            strategy=strategy,
+            state=RoundState.OPENING.value,
+            model_version=model_version,
+            seed=seed,
+            opened_at=now,
+        )
+        self._session.add(row)
+        self._session.flush()
+        self._session.add_all(
+            RoundItemRow(
+                round_id=row.id,
+                image_id=item.image_id,
+                share=item.share.value,
+                rank=item.rank,
+                probability=item.probability,
+                reason=item.reason,
+                state=item.state.value,
+                task_id=item.task_id,
+            )
+            for item in items
+        )
+        self._session.flush()
+        return to_round(row)
+
+    def get(self, round_id: int) -> Round:
+        return to_round(self._row(round_id))
+
+    def all(self) -> list[Round]:
+        return [to_round(row) for row in self._session.scalars(select(RoundRow).order_by(RoundRow.id))]
+
+    def unclosed(self) -> list[Round]:
+        query = select(RoundRow).where(RoundRow.state != RoundState.CLOSED.value).order_by(RoundRow.id)
+        return [to_round(row) for row in self._session.scalars(query)]
+
+    def items(self, round_id: int) -> list[RoundItem]:
+        query = select(RoundItemRow).where(RoundItemRow.round_id == round_id).order_by(RoundItemRow.rank)
+        return [to_item(row) for row in self._session.scalars(query)]
+
+    def set_state(self, round_id: int, state: RoundState, now: datetime) -> None:
+        row = self._row(round_id)
+        row.state = state.value
+        if state is RoundState.CLOSED:
+            row.closed_at = now
+
+    def set_tasks(self, round_id: int, task_of_image: Mapping[int, int]) -> None:
+        for row in self._session.scalars(select(RoundItemRow).where(RoundItemRow.round_id == round_id)):
+            if row.image_id in task_of_image:
+                row.task_id = task_of_image[row.image_id]
+                if row.state == ItemState.PENDING.value:
+                    row.state = ItemState.SENT.value
+        self._session.flush()
+
+    def set_item_states(self, round_id: int, image_ids: Sequence[int], state: ItemState) -> None:
+        wanted = set(image_ids)
+        for row in self._session.scalars(select(RoundItemRow).where(RoundItemRow.round_id == round_id)):
+            if row.image_id in wanted:
+                row.state = state.value
+
+    def mark_reviewed(self, source: str) -> int:
+        annotated = select(AnnotationRow.image_id).where(
+            AnnotationRow.source == source, AnnotationRow.is_deleted.is_(False)
+        )
+        unclosed = select(RoundRow.id).where(RoundRow.state != RoundState.CLOSED.value)
+        result = self._session.execute(
+            update(RoundItemRow)
+            .where(
+                RoundItemRow.image_id.in_(annotated),
+                RoundItemRow.round_id.in_(unclosed),
+                RoundItemRow.state == ItemState.SENT.value,
+            )
+            .values(state=ItemState.REVIEWED.value)
+            .execution_options(synchronize_session="fetch")
+        )
+        return int(getattr(result, "rowcount", 0))
+
+    def item_of_image(self, image_id: int) -> RoundItem | None:
+        query = select(RoundItemRow).where(RoundItemRow.image_id == image_id).order_by(RoundItemRow.id.desc())
+        row = self._session.scalars(query).first()
+        return to_item(row) if row else None
+
+    def image_of_task(self, task_id: int) -> int | None:
+        query = select(RoundItemRow.image_id).where(RoundItemRow.task_id == task_id)
+        return self._session.scalars(query).first()
+
+    def _row(self, round_id: int) -> RoundRow:
+        row = self._session.get(RoundRow, round_id)
+        if row is None:
+            raise NotFoundError(f"There is no round {round_id}.")
+        return row
+
+
+def to_round(row: RoundRow) -> Round:
+    """Return the round that a row describes."""
+    return Round(
+        row.id,
+        RoundKind(row.kind),
+        row.strategy,
+        RoundState(row.state),
+        row.model_version,
+        row.seed,
+        row.opened_at,
+        row.closed_at,
+    )
+
+
+def to_item(row: RoundItemRow) -> RoundItem:
+    """Return the item that a row describes."""
+    return RoundItem(
+        row.image_id, Share(row.share), row.rank, row.probability, row.reason, ItemState(row.state), row.task_id
+    )

@@ -1,0 +1,148 @@
+"""Predictions of one Label Studio project: put, count and delete them by task and model version."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from label_studio_sdk import PredictionRequest
+
+from damageloop.adapters.label_studio import regions
+from damageloop.adapters.label_studio.session import ONCE, LabelStudioSession, selection, translated, where
+from damageloop.domain.prediction import PreAnnotation
+from damageloop.errors import NotFoundError, UnavailableError
+
+Stored = dict[str, Any]
+
+# Makes Label Studio list each task's versions without reading what the predictions say; it filters nothing.
+LIST_VERSIONS = where("predictions_model_versions", "not_contains", "List", [])
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """The versions of a task's predictions, and whether one of them is there more than once."""
+
+    names: frozenset[str]
+    is_repeated: bool
+
+    @classmethod
+    def of(cls, task: Stored) -> Versions:
+        names = frozenset(n.strip() for n in task["predictions_model_versions"].split(",") if n.strip())
+        return cls(names, task["total_predictions"] != len(names))
+
+    def hold(self, model_version: int) -> bool:
+        """Tell whether the task has a prediction of the version."""
+        return str(model_version) in self.names
+
+
+class PreAnnotationStore:
+    """What Label Studio holds as predictions; each call covers a few hundred tasks."""
+
+    def __init__(self, session: LabelStudioSession, project_id: int) -> None:
+        self._session = session
+        self._project_id = project_id
+
+    def put(self, items: Sequence[PreAnnotation]) -> None:
+        """Send what is missing, and then delete what another run left for the same task and version.
+
+        Raises:
+            UnavailableError: If Label Studio took fewer than were sent.
+        """
+        versions = self._versions([item.task_id for item in items])
+        present = [i.task_id for i in items if i.task_id in versions and versions[i.task_id].hold(i.model_version)]
+        stored = self._stored(present)
+        surplus: list[int] = []
+        missing: list[Stored] = []
+        for item in items:
+            wanted = regions.to_prediction(item)
+            same, other = _divided(stored.get(item.task_id, ()), wanted)
+            surplus += other + same[1:]
+            if not same:
+                missing.append({"task": item.task_id, **wanted})
+        self._send(missing)
+        self._delete(surplus)
+
+    def count(self, model_version: int, task_ids: Sequence[int]) -> int:
+        """Return how many of the tasks hold exactly one prediction of the version."""
+        version = str(model_version)
+        listed = self._versions(task_ids)
+        repeated = self._stored([t for t, versions in listed.items() if versions.is_repeated])
+        once = [predictions for predictions in repeated.values() if _versions_of(predictions).count(version) == 1]
+        return len(once) + sum(v.hold(model_version) for v in listed.values() if not v.is_repeated)
+
+    def delete_others(self, model_version: int, task_ids: Sequence[int]) -> int:
+        """Delete predictions of other versions on these tasks; return how many went.
+
+        One by one it takes minutes for a few hundred, so all predictions of the tasks go in one request and those
+        of the version are sent again. A caller that was cut off in between starts anew with `put`.
+        """
+        version = str(model_version)
+        listed = self._versions(task_ids)
+        outdated = [t for t, versions in listed.items() if versions.names - {version}]
+        stored = [p for predictions in self._stored(outdated).values() for p in predictions]
+        kept = [_as_sent(prediction) for prediction in stored if prediction["model_version"] == version]
+        if outdated:
+            self._session.request(
+                "POST",
+                "api/dm/actions/",
+                f"delete the predictions of {len(outdated)} tasks of project {self._project_id}",
+                {"id": "delete_tasks_predictions", "project": self._project_id},
+                selection((), outdated),
+            )
+        self._send(kept)
+        return len(stored) - len(kept)
+
+    def _versions(self, task_ids: Sequence[int]) -> dict[int, Versions]:
+        tasks = self._session.tasks(self._project_id, [LIST_VERSIONS], task_ids)
+        return {task["id"]: Versions.of(task) for task in tasks}
+
+    def _stored(self, task_ids: Sequence[int]) -> dict[int, list[Stored]]:
+        if not task_ids:
+            return {}
+        tasks = self._session.tasks(self._project_id, task_ids=task_ids, is_full=True)
+        return {task["id"]: task["predictions"] for task in tasks}
+
+    def _send(self, predictions: list[Stored]) -> None:
+        if not predictions:
+            return
+        operation = f"import {len(predictions)} predictions into project {self._project_id}"
+        request = [PredictionRequest(**prediction) for prediction in predictions]
+        with translated(operation):
+            answer = self._session.sdk.projects.import_predictions(
+                self._project_id, request=request, request_options=ONCE
+            )
+        if answer.created != len(predictions):
+            raise UnavailableError(f"Label Studio stored {answer.created} of them: {operation}.")
+
+    def _delete(self, prediction_ids: Sequence[int]) -> None:
+        for prediction_id in prediction_ids:
+            try:
+                with translated(f"delete prediction {prediction_id}"):
+                    self._session.sdk.predictions.delete(prediction_id)
+            except NotFoundError:
+                continue
+
+
+def _divided(stored: Sequence[Stored], wanted: Stored) -> tuple[list[int], list[int]]:
+    """Return the ids of the wanted version's predictions: those with the wanted content, and the others."""
+    same: list[int] = []
+    other: list[int] = []
+    for prediction in stored:
+        if prediction["model_version"] == wanted["model_version"]:
+            (same if _is_equal(prediction, wanted) else other).append(prediction["id"])
+    return sorted(same), other
+
+
+def _is_equal(stored: Stored, wanted: Stored) -> bool:
+    # Through JSON, so that a tuple equals the list that came back.
+    return bool(stored["score"] == wanted["score"] and stored["result"] == json.loads(json.dumps(wanted["result"])))
+
+
+def _as_sent(stored: Stored) -> Stored:
+    return {key: stored[key] for key in ("task", "model_version", "score", "result")}
+
+
+def _versions_of(stored: Sequence[Stored]) -> list[str]:
+    return [prediction["model_version"] for prediction in stored]

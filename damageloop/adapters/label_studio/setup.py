@@ -1,0 +1,181 @@
+"""Make one Label Studio project ready for the loop: configuration, storage, webhook and ML backend. Safe to repeat."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from label_studio_sdk.types import Webhook
+
+from damageloop.adapters.label_studio.regions import labeling_config
+from damageloop.adapters.label_studio.session import LabelStudioSession, as_text, translated
+from damageloop.errors import UnavailableError
+from damageloop.ports import ToolIdentity
+
+TITLE = "damageloop"
+SAMPLING = "Uncertainty sampling"
+SECRET_HEADER = "X-Damageloop-Webhook-Secret"  # noqa: S105 - the name of a header
+EVENTS = (
+    "ANNOTATION_CREATED",
+    "ANNOTATIONS_CREATED",
+    "ANNOTATION_UPDATED",
+    "ANNOTATIONS_DELETED",
+    "TASKS_DELETED",
+)
+POLL_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectPlan:
+    """What the project should be.
+
+    Attributes:
+        storage_dir: Folder of the images, strictly below the server's document root; it must exist.
+        webhook_url: Where events go; a host without a dot is refused, except `localhost`.
+        ml_backend_url: None leaves the ML backend as it is; else the backend must answer now.
+    """
+
+    classes: tuple[str, ...]
+    storage_dir: Path
+    webhook_url: str
+    webhook_secret: str = field(repr=False)
+    ml_backend_url: str | None = None
+    title: str = TITLE
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A project that is ready."""
+
+    identity: ToolIdentity
+    storage_id: int
+    webhook_id: int
+    ml_backend_id: int | None
+
+    @property
+    def project_id(self) -> int:
+        return self.identity.project_id
+
+
+def wait_until_up(base_url: str, timeout_s: float = 420.0) -> None:
+    """Return when the server answers; its first start takes a minute, three on a busy machine.
+
+    Raises:
+        UnavailableError: If it does not answer in time.
+    """
+    deadline = time.monotonic() + timeout_s
+    with httpx.Client(timeout=5.0, trust_env=False) as client:
+        while time.monotonic() < deadline:
+            try:
+                if client.get(f"{base_url.rstrip('/')}/health").status_code == httpx.codes.OK:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(POLL_S)
+    raise UnavailableError(f"Label Studio did not answer at {base_url} within {timeout_s:.0f} s.")
+
+
+def connect(base_url: str, token: str, plan: ProjectPlan) -> Connection:
+    """Create or correct the project, and return what was found or made.
+
+    Raises:
+        ConflictError: If Label Studio refuses the token, an address or the configuration; labels in use can't go.
+        UnavailableError: If it does not answer.
+    """
+    session = LabelStudioSession(base_url, token)
+    identity = _ensure_project(session, plan)
+    return Connection(
+        identity=identity,
+        storage_id=_ensure_storage(session, identity.project_id, plan.storage_dir),
+        ml_backend_id=_ensure_ml_backend(session, identity.project_id, plan.ml_backend_url),
+        webhook_id=_ensure_webhook(session, identity.project_id, plan),
+    )
+
+
+def _ensure_project(session: LabelStudioSession, plan: ProjectPlan) -> ToolIdentity:
+    config = labeling_config(plan.classes)
+    with translated(f"find or create project {plan.title!r}"):
+        listed: list[Any] = session.sdk.projects.list(title=plan.title, page_size=1000).items or []
+        # The title filter also finds longer titles; of several projects the oldest one is ours.
+        same = sorted((p for p in listed if p.title == plan.title), key=lambda p: int(p.id))
+        project: Any = same[0] if same else session.sdk.projects.create(title=plan.title, label_config=config)
+    _configure(session, project.id, config)
+    return ToolIdentity(project.id, as_text(project.created_at))
+
+
+def _configure(session: LabelStudioSession, project_id: int, config: str) -> None:
+    wanted: dict[str, Any] = {
+        "sampling": SAMPLING,
+        "maximum_annotations": 1,
+        "show_collab_predictions": True,
+        # A photo without damage needs the choice that says so.
+        "enable_empty_annotation": False,
+        # Either would call the ML backend inside a page load or an annotator's save.
+        "evaluate_predictions_automatically": False,
+        "min_annotations_to_start_training": 0,
+    }
+    with translated(f"configure project {project_id}"):
+        # Label Studio checks a new configuration against all annotations, so it is sent only when it differs.
+        if session.sdk.projects.get(project_id).label_config != config:
+            wanted["label_config"] = config
+        session.sdk.projects.update(project_id, **wanted)
+
+
+def _ensure_storage(session: LabelStudioSession, project_id: int, folder: Path) -> int:
+    with translated(f"connect the image folder to project {project_id}"):
+        for storage in session.sdk.import_storage.local.list(project=project_id):
+            if storage.path and Path(storage.path) == folder:
+                return _id_of(storage)
+        made = session.sdk.import_storage.local.create(
+            project=project_id, path=str(folder), title=TITLE, use_blob_urls=False
+        )
+    return _id_of(made)
+
+
+def _ensure_ml_backend(session: LabelStudioSession, project_id: int, url: str | None) -> int | None:
+    if url is None:
+        return None
+    with translated(f"connect the ML backend {url} to project {project_id}"):
+        known = [b for b in session.sdk.ml.list(project=project_id) if b.title == TITLE]
+        if not known:
+            return _id_of(session.sdk.ml.create(project=project_id, url=url, title=TITLE, is_interactive=False))
+        if known[0].url != url:
+            session.sdk.ml.update(known[0].id, project=project_id, url=url, title=TITLE)
+        for repeated in known[1:]:
+            session.sdk.ml.delete(repeated.id)
+    return _id_of(known[0])
+
+
+def _ensure_webhook(session: LabelStudioSession, project_id: int, plan: ProjectPlan) -> int:
+    with translated(f"set the webhooks of project {project_id}"):
+        present = list(session.sdk.webhooks.list(project=str(project_id)))
+        for webhook in _made_by_ml_backend(present, plan.webhook_url):
+            session.sdk.webhooks.delete(_id_of(webhook))
+        ours = [w for w in present if SECRET_HEADER in (w.headers or {})]
+        for repeated in ours[1:]:
+            session.sdk.webhooks.delete(_id_of(repeated))
+        wanted: dict[str, Any] = {
+            "url": plan.webhook_url,
+            "headers": {SECRET_HEADER: plan.webhook_secret},
+            "actions": EVENTS,
+            "send_for_all_actions": False,
+            "send_payload": True,
+            "is_active": True,
+        }
+        if ours:
+            session.sdk.webhooks.update(_id_of(ours[0]), **wanted)
+            return _id_of(ours[0])
+        return _id_of(session.sdk.webhooks.create(project=project_id, **wanted))
+
+
+def _made_by_ml_backend(webhooks: Sequence[Webhook], own_url: str) -> list[Webhook]:
+    """Return the webhooks that connecting an ML backend makes: without a secret, and each delays every submit."""
+    return [w for w in webhooks if w.url.endswith("/webhook") and w.url != own_url and not w.headers]
+
+
+def _id_of(made: Any) -> int:
+    return int(made.id)

@@ -1,0 +1,1 @@
+"""Composition roots, one module per process. Imports are lazy, so that no process starts slowly."""

@@ -1,0 +1,49 @@
+"""What the command line uses: the shared core, the process manager, and an answer without a server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from damageloop.adapters.supervisor import Supervisor
+from damageloop.bootstrap.core import Core
+from damageloop.bootstrap.processes import programs
+from damageloop.errors import ConflictError
+from damageloop.settings import Settings
+
+
+def make_core() -> Core:
+    """Return the core on the settings of the environment.
+
+    Raises:
+        ConflictError: If the platform was never initialised.
+    """
+    settings = Settings()
+    if not settings.params_file.exists():
+        raise ConflictError(f"There is no platform in {settings.root} yet; `damageloop init` makes one.")
+    return Core(settings)
+
+
+def make_supervisor(say: Callable[[str], None], settings: Settings | None = None) -> Supervisor:
+    """Return the process manager of the embedded platform."""
+    found = settings or Settings()
+    return Supervisor(found.root / "run", programs(found), say)
+
+
+def answer_photos(paths: Sequence[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yield each photo's answer by the champion, in the API's schema; a file that can't be read has an error."""
+    from damageloop.bootstrap.api import build_api
+    from damageloop.domain.answer import image_to_json
+    from damageloop.services.answer_damage import NoReadableImageError
+
+    services = build_api(Settings())
+    services.champion.refresh()
+    version = str(services.champion.current().manifest.model_version)
+    for path in paths:
+        try:
+            yield path, services.answer_damage([(path.name, path.read_bytes())])
+        except NoReadableImageError as exc:
+            images = [image_to_json(image) for image in exc.images]
+            yield path, {"request_id": None, "model_version": version, "outcome": None, "images": images}
+    services.close()

@@ -1,0 +1,134 @@
+"""Make a platform, step by step; each step does nothing where it was done before."""
+
+from __future__ import annotations
+
+import secrets as random_secrets
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from damageloop.adapters.database.migrate import upgrade
+from damageloop.adapters.secrets import Secrets
+from damageloop.adapters.supervisor import Supervisor
+from damageloop.bootstrap.cli import make_supervisor
+from damageloop.bootstrap.core import Core, template
+from damageloop.bootstrap.processes import LABEL_STUDIO_PASSWORD
+from damageloop.domain.key import Scope, hash_of_key
+from damageloop.errors import NotFoundError
+from damageloop.params import load_params
+from damageloop.services.keys import Keys
+from damageloop.services.receive_reviews import IDENTITY
+from damageloop.services.register_base import RegisterBase
+from damageloop.settings import Settings
+
+Say = Callable[[str], None]
+
+# Names of files below secrets/, not secrets.
+ADMIN_KEY = "admin-api-key"
+WEBHOOK_SECRET = "webhook-secret"  # noqa: S105
+LABEL_STUDIO_TOKEN = "label-studio-token"  # noqa: S105
+# What must answer while the platform is connected; the rest can wait for `damageloop up`.
+NEEDED = ("mlflow", "label-studio", "ml-backend")
+
+
+def initialise(settings: Settings, params_file: Path | None, say: Say) -> Supervisor:
+    """Make the platform in `settings.root`, with its outside services running when it returns.
+
+    Args:
+        settings: Where everything is.
+        params_file: First parameters of the workspace; the product's own when None.
+        say: Takes one line of progress at a time.
+
+    Raises:
+        DamageloopError: If a step fails; what was done stays, and calling again goes on there.
+    """
+    first_params = params_file or template("params.yaml")
+    load_params(first_params)
+    _make_home(settings, say)
+    upgrade(settings.database)
+    say("database      migrated")
+    _make_workspace(settings, first_params, say)
+    core = Core(settings)
+    _make_admin_key(core)
+    supervisor = make_supervisor(say, settings)
+    supervisor.start(only=[name for name in NEEDED if name in supervisor.names()])
+    say(f"model         {_register_base(core)}")
+    _connect_label_studio(core)
+    say("label studio  project, storage, ML backend and webhook are connected")
+    return supervisor
+
+
+def is_initialised(settings: Settings) -> bool:
+    """Tell whether every step was done once."""
+    if not settings.params_file.exists():
+        return False
+    with Core(settings).units(read_only=True) as work:
+        return work.facts.get(IDENTITY) is not None
+
+
+def refresh(settings: Settings) -> None:
+    """Bring an initialised home to this code and this place: it may be older, or have been moved."""
+    upgrade(settings.database)
+    _make_workspace(settings, settings.params_file, lambda _: None)
+
+
+def _make_home(settings: Settings, say: Say) -> None:
+    settings.root.mkdir(parents=True, exist_ok=True)
+    kept = Secrets(settings.secrets_dir)
+    kept.ensure(WEBHOOK_SECRET)
+    kept.ensure(LABEL_STUDIO_PASSWORD, nbytes=12)
+    try:
+        kept.read(LABEL_STUDIO_TOKEN)
+    except NotFoundError:
+        # Label Studio takes 40 hexadecimal digits.
+        kept.write(LABEL_STUDIO_TOKEN, random_secrets.token_hex(20))
+    say(f"secrets       in {settings.secrets_dir}, for you alone")
+
+
+def _make_workspace(settings: Settings, params_file: Path, say: Say) -> None:
+    from damageloop.adapters.workspace import create_workspace
+
+    create_workspace(settings.workspace_dir, template("dvc.yaml"), params_file, settings.dvc_remote)
+    say("workspace     git and DVC are ready")
+
+
+def _make_admin_key(core: Core) -> None:
+    kept, keys = Secrets(core.settings.secrets_dir), Keys(core.units, core.clock)
+    try:
+        known = kept.read(ADMIN_KEY)
+    except NotFoundError:
+        _, key = keys.create("admin", [Scope.ADMIN])
+        kept.write(ADMIN_KEY, key)
+        return
+    with core.units() as work:
+        # The file may be older than the database, after a restore: the key in it shall work.
+        if work.keys.by_hash(hash_of_key(known)) is None:
+            work.keys.add("admin", [Scope.ADMIN], hash_of_key(known), core.clock.now())
+            work.commit()
+
+
+def _register_base(core: Core) -> str:
+    from damageloop.adapters.base_export import BaseExporter
+
+    export = BaseExporter(core.weights_folders)
+    return RegisterBase(core.units, export, core.registry, core.releases, core.clock, core.params)()
+
+
+def _connect_label_studio(core: Core) -> None:
+    from damageloop.adapters.label_studio.setup import ProjectPlan, connect
+
+    settings, kept = core.settings, Secrets(core.settings.secrets_dir)
+    images = Path(settings.image_store)
+    (images / "sha256").mkdir(parents=True, exist_ok=True)
+    plan = ProjectPlan(
+        classes=core.params.labels.classes,
+        storage_dir=images / "sha256",
+        webhook_url=f"{settings.api_url}/v1/webhooks/label-studio",
+        webhook_secret=kept.read(WEBHOOK_SECRET),
+        ml_backend_url=settings.ml_backend_url,
+    )
+    made = connect(settings.label_studio, settings.label_studio_token.read_text().strip(), plan)
+    with core.units() as work:
+        if work.facts.get(IDENTITY) is None:
+            work.facts.set(IDENTITY, asdict(made.identity))
+            work.commit()

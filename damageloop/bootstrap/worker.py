@@ -1,0 +1,137 @@
+"""Settings -> adapters -> services for Celery workers: one handler for each kind of job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from damageloop.bootstrap.core import Core
+from damageloop.domain.job import JobKind, JobState
+from damageloop.ports import Detector, Handler, JobContext
+from damageloop.services.advance_loop import AdvanceLoop
+from damageloop.services.build_snapshot import BuildSnapshot, Provenance
+from damageloop.services.close_round import CloseRound
+from damageloop.services.decide_promotion import DecidePromotion
+from damageloop.services.open_round import OpenRound
+from damageloop.services.plan_loop import Plan
+from damageloop.services.pre_annotations import PreAnnotationSender
+from damageloop.services.promote import Promote
+from damageloop.services.receive_reviews import ReceiveReviews
+from damageloop.services.renew_pre_annotations import RenewPreAnnotations
+from damageloop.services.score_pool import ScorePool
+from damageloop.services.train_challenger import TrainChallenger
+from damageloop.settings import Settings
+
+
+@dataclass(frozen=True)
+class Worker:
+    """The use cases of one worker process, on parameters as they are now."""
+
+    core: Core
+
+    def run_job(self, job_id: int) -> JobState | None:
+        """Run a job of the ledger if it is free."""
+        return self.core.ledger.run(job_id, self.handlers())
+
+    def handlers(self) -> dict[JobKind, Handler]:
+        """Return what runs each kind of job; adapters are made when a job first needs them."""
+        return {
+            JobKind.SCORE_POOL: _late(self.score_pool),
+            JobKind.OPEN_ROUND: _late(self._open_round),
+            JobKind.CLOSE_ROUND: _late(self._close_round),
+            JobKind.BUILD_SNAPSHOT: _late(self._build_snapshot),
+            JobKind.TRAIN_CHALLENGER: _late(self._train),
+            JobKind.DECIDE_PROMOTION: _late(self._decide),
+            JobKind.PROMOTE: _late(self.promote),
+            JobKind.RENEW_PRE_ANNOTATIONS: _late(self._renew),
+        }
+
+    def receive_reviews(self) -> ReceiveReviews:
+        return ReceiveReviews(self.core.units, self.core.tool, self.core.clock)
+
+    def advance_loop(self) -> AdvanceLoop:
+        core = self.core
+        return AdvanceLoop(core.units, core.ledger, core.clock, core.params, _code_revision)
+
+    def plan(self) -> Plan:
+        """Return what the loop would do now, and what it waits for."""
+        return self.advance_loop().plan()
+
+    def score_pool(self) -> ScorePool:
+        core = self.core
+        return ScorePool(core.units, core.images, core.features, self.load_detector, core.clock, core.params)
+
+    def promote(self) -> Promote:
+        return Promote(self.core.units, self.core.registry, self.core.releases, self.core.clock)
+
+    def load_detector(self, version: int) -> Detector:
+        """Return the detector of a version from its verified release folder."""
+        from damageloop.adapters.openvino import OpenVinoDetector
+
+        folder = self.core.releases.folder(version)
+        return OpenVinoDetector(folder, self.core.releases.manifest(version), self.core.detection_rules)
+
+    def _sender(self) -> PreAnnotationSender:
+        return PreAnnotationSender(self.core.units, self.core.tool, self.core.clock, self.core.params)
+
+    def _open_round(self) -> OpenRound:
+        core = self.core
+        return OpenRound(core.units, core.tool, self._sender(), core.clock, core.params)
+
+    def _close_round(self) -> CloseRound:
+        return CloseRound(self.core.units, self.core.tool, self.core.clock)
+
+    def _renew(self) -> RenewPreAnnotations:
+        return RenewPreAnnotations(self.core.units, self.core.tool, self._sender())
+
+    def _build_snapshot(self) -> BuildSnapshot:
+        core = self.core
+        return BuildSnapshot(core.units, core.snapshots, self._provenance, core.clock, core.params)
+
+    def _provenance(self) -> Provenance:
+        from damageloop.adapters.provenance import file_sha256, lock_hash
+        from damageloop.adapters.weights import find_weights
+
+        base = self.core.params.model.base
+        weights = find_weights(base, self.core.weights_folders)
+        return Provenance(_code_revision(), lock_hash(), base, file_sha256(weights))
+
+    def _train(self) -> TrainChallenger:
+        from damageloop.adapters.pipeline import DvcPipelineRunner
+
+        core, settings = self.core, self.core.settings
+        environment = {
+            "DAMAGELOOP_IMAGE_STORE_URL": settings.image_store,
+            "DAMAGELOOP_WEIGHTS_DIR": ":".join(str(folder) for folder in core.weights_folders[:1]),
+            "MLFLOW_TRACKING_URI": settings.mlflow,
+        }
+        runner = DvcPipelineRunner(
+            settings.workspace_dir, settings.root / "runs", remote_url=settings.dvc_remote, environment=environment
+        )
+        return TrainChallenger(core.units, runner, core.registry, core.releases, core.clock, core.params)
+
+    def _decide(self) -> DecidePromotion:
+        core = self.core
+        return DecidePromotion(core.units, core.snapshots, core.releases, self.score_pool(), core.clock, core.params)
+
+
+def make_worker(settings: Settings | None = None) -> Worker:
+    """Return the use cases on the settings of the environment, with parameters read anew."""
+    return Worker(Core(settings or Settings()))
+
+
+@cache
+def _code_revision() -> str:
+    # Asked at every turn of the loop, and what this process has imported stays as it is.
+    from damageloop.adapters.provenance import code_revision
+
+    return code_revision()
+
+
+def _late(make: Callable[[], Handler]) -> Handler:
+    def handle(inputs: Mapping[str, Any], context: JobContext) -> dict[str, Any]:
+        return make()(inputs, context)
+
+    return handle

@@ -1,0 +1,72 @@
+"""Look at jobs, stop one, try one again."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from damageloop.bootstrap.cli import make_core
+from damageloop.cli.output import JsonOption, print_json, print_table, say
+from damageloop.domain.job import ACTIVE_STATES, Job, JobRequest
+from damageloop.errors import ConflictError
+
+app = typer.Typer(help="Jobs: list, cancel, retry.", invoke_without_command=True)
+
+
+@app.callback()
+def list_jobs(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option(help="How many of the newest.")] = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """List the newest jobs."""
+    if context.invoked_subcommand:
+        return
+    with make_core().units(read_only=True) as work:
+        jobs = work.jobs.all(limit)
+    if as_json:
+        print_json([_as_dict(job) for job in jobs])
+        return
+    rows = [(j.id, j.kind.value, j.state.value, f"{j.progress:.0%}", j.attempts, j.error or j.message) for j in jobs]
+    print_table("Jobs", ("id", "kind", "state", "done", "attempts", "says"), rows)
+
+
+@app.command()
+def cancel(job_id: int) -> None:
+    """Ask a job to end; what it had finished stays."""
+    core = make_core()
+    with core.units() as work:
+        work.jobs.ask_to_cancel(job_id)
+        work.commit()
+    say(f"Job {job_id} is asked to end.")
+
+
+@app.command()
+def retry(job_id: int) -> None:
+    """Run a failed or cancelled job again, as a new job of the same key."""
+    core = make_core()
+    with core.units(read_only=True) as work:
+        job = work.jobs.get(job_id)
+    if job.state in ACTIVE_STATES:
+        raise ConflictError(f"Job {job_id} is {job.state.value}; there is nothing to try again.")
+    new = core.ledger.request([JobRequest(job.kind, job.key, job.inputs)], parent_id=job_id)[0]
+    say(f"Job {new.id} tries {job.key} again.")
+
+
+def _as_dict(job: Job) -> dict[str, object]:
+    return {
+        "id": job.id,
+        "kind": job.kind.value,
+        "key": job.key,
+        "state": job.state.value,
+        "attempts": job.attempts,
+        "progress": job.progress,
+        "message": job.message,
+        "error": job.error,
+        "inputs": job.inputs,
+        "result": job.result,
+        "created_at": job.created_at.isoformat(),
+        "started_at": job.started_at.isoformat() if job.started_at else None,
+        "finished_at": job.finished_at.isoformat() if job.finished_at else None,
+    }

@@ -1,0 +1,161 @@
+"""Make, start, stop and look at the platform."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from damageloop.cli.output import JsonOption, print_json, print_table, say
+from damageloop.errors import InvalidInputError
+from damageloop.settings import Settings
+
+GENUINE_BASE = "yolo11n.pt"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(init)
+    app.command()(up)
+    app.command()(down)
+    app.command()(status)
+    app.command()(doctor)
+    app.command()(verify)
+
+
+def init(
+    params: Annotated[Path | None, typer.Option(help="First parameters, instead of the product's own.")] = None,
+    download_weights: Annotated[
+        bool, typer.Option("--download-weights", help=f"Fetch {GENUINE_BASE} from its makers into the weights folder.")
+    ] = False,
+    keep_running: Annotated[
+        bool, typer.Option("--keep-running", help="Leave the services running that were started for this.")
+    ] = False,
+) -> None:
+    """Make a platform in DAMAGELOOP_HOME; doing it again changes nothing."""
+    from damageloop.bootstrap.initialise import initialise
+
+    settings = Settings()
+    if download_weights:
+        _download(settings)
+    supervisor = initialise(settings, params, say)
+    if not keep_running:
+        supervisor.stop()
+    say(f"Done. `damageloop up` starts the platform in {settings.root}.")
+
+
+OnlyOption = Annotated[list[str] | None, typer.Option("--only", help="Just this program; may be given more than once.")]
+
+
+def up(only: OnlyOption = None) -> None:
+    """Start the platform, made first where it is missing; prints addresses and where the secrets are."""
+    from damageloop.bootstrap.cli import make_supervisor
+    from damageloop.bootstrap.initialise import initialise, is_initialised, refresh
+    from damageloop.bootstrap.processes import LABEL_STUDIO_PASSWORD, LABEL_STUDIO_USER
+
+    settings = Settings()
+    if not is_initialised(settings):
+        initialise(settings, None, say)
+    refresh(settings)
+    make_supervisor(say, settings).start(only)
+    say("")
+    say(f"Label Studio  {settings.label_studio}  user {LABEL_STUDIO_USER}")
+    say(f"              password in {settings.secrets_dir / LABEL_STUDIO_PASSWORD}")
+    say(f"API           {settings.api_url}/v1  key in {settings.secrets_dir / 'admin-api-key'}")
+    say(f"MLflow        {settings.mlflow}")
+    say("`damageloop status` says what the loop waits for; `damageloop down` stops everything.")
+
+
+def down(only: OnlyOption = None) -> None:
+    """Stop every process of the platform; nothing is lost."""
+    from damageloop.bootstrap.cli import make_supervisor
+
+    supervisor = make_supervisor(say)
+    if only:
+        supervisor.stop_some(only)
+    else:
+        supervisor.stop()
+
+
+def status(as_json: JsonOption = False) -> None:
+    """Say what runs, which model is champion, and what the loop waits for."""
+    found = _status()
+    if as_json:
+        print_json(found)
+        return
+    rows = [(p["name"], p["pid"] or "-", p["address"] or "") for p in found["processes"]]
+    print_table("Processes", ("name", "pid", "address"), rows)
+    champion = found["champion"]
+    say(f"Champion: version {champion['version']}" if champion else "Champion: none yet")
+    say("Counts: " + ", ".join(f"{count} {name}" for name, count in found["counts"].items()))
+    for line in found["waiting_for"]:
+        say(f"Waiting for {line}" if ": " in line else f"Waiting for: {line}")
+
+
+def doctor(as_json: JsonOption = False) -> None:
+    """Check connections and settings; exit 1 when one fails, with what mends it."""
+    from damageloop.bootstrap.doctor import examine
+
+    checks = [asdict(check) for check in examine(Settings())]
+    if as_json:
+        print_json({"checks": checks})
+    else:
+        rows = [(c["name"], "ok" if c["ok"] else "FAILS", c["detail"], c["mend"] or "") for c in checks]
+        print_table("Doctor", ("check", "", "detail", "what mends it"), rows)
+    if not all(check["ok"] for check in checks):
+        raise typer.Exit(1)
+
+
+def verify(as_json: JsonOption = False) -> None:
+    """Check the platform's invariants on what is really there; exit 1 when one is broken."""
+    from damageloop.bootstrap.cli import make_core
+    from damageloop.services.verify import Verify
+
+    core = make_core()
+    found = Verify(core.units, core.images, core.releases, core.snapshots, core.registry, core.tool, core.params)()
+    if as_json:
+        print_json({"invariants": [{"name": i.name, "ok": i.is_ok, "violations": list(i.violations)} for i in found]})
+    else:
+        for invariant in found:
+            say(f"{'ok   ' if invariant.is_ok else 'BROKEN'} {invariant.name}")
+            for violation in invariant.violations:
+                say(f"       {violation}")
+    if not all(invariant.is_ok for invariant in found):
+        raise typer.Exit(1)
+
+
+def _status() -> dict[str, Any]:
+    from damageloop.bootstrap.cli import make_core, make_supervisor
+    from damageloop.bootstrap.worker import Worker
+
+    core = make_core()
+    states = make_supervisor(say).states()
+    plan = Worker(core).plan()
+    with core.units(read_only=True) as work:
+        champion = work.models.champion()
+        model = work.models.get(champion.model_version) if champion else None
+        counts = {
+            "images": work.images.count(),
+            **{f"{split} images": count for split, count in work.images.counts_by_split().items()},
+            "quarantined": len(work.images.quarantined()),
+            "annotated": len(work.annotations.resolved()),
+            "rounds": len(work.rounds.all()),
+            "snapshots": len(work.snapshots.all()),
+            "models": len(work.models.all()),
+        }
+    return {
+        "processes": [{"name": s.name, "pid": s.pid, "address": s.address} for s in states],
+        "champion": {"version": str(model.version), "snapshot": model.snapshot_id} if model else None,
+        "counts": counts,
+        "waiting_for": [*([job.key for job in plan.jobs]), *plan.waiting_for],
+    }
+
+
+def _download(settings: Settings) -> None:
+    from damageloop.adapters.weights_download import download_weights
+
+    if settings.weights_dir is None:
+        raise InvalidInputError("DAMAGELOOP_WEIGHTS_DIR says where weights shall go; set it first.")
+    say(f"weights       {download_weights(GENUINE_BASE, settings.weights_dir)}")

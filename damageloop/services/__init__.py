@@ -1,0 +1,1 @@
+"""Use cases, one a module: they know domain, ports and parameters, and no vendor."""

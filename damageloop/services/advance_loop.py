@@ -1,0 +1,129 @@
+"""Read the state of the loop, plan, and write down the jobs that are due."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from damageloop.domain.job import Job, JobState
+from damageloop.domain.promotion import Decision, DecisionKind, ModelVersion, Promotion
+from damageloop.domain.round import ItemState, Round, RoundKind, RoundState
+from damageloop.domain.snapshot import missing_kinds
+from damageloop.domain.split import Split
+from damageloop.params import Params
+from damageloop.ports import Clock
+from damageloop.ports.persistence import UnitOfWork, UnitOfWorkFactory
+from damageloop.services.build_snapshot import labeled_entries
+from damageloop.services.ledger import Ledger
+from damageloop.services.plan_loop import LoopState, OpenRoundState, Plan, plan_loop
+from damageloop.services.renew_pre_annotations import RENEWED
+from damageloop.services.snapshot_stops import snapshot_stop
+from damageloop.services.train_challenger import training_key
+
+_WAITING = frozenset({ItemState.PENDING, ItemState.SENT})
+
+
+@dataclass(frozen=True, slots=True)
+class AdvanceLoop:
+    """One turn: cheap enough for every few seconds, safe to run twice at once (keys are single-flight)."""
+
+    units: UnitOfWorkFactory
+    ledger: Ledger
+    clock: Clock
+    params: Params
+    code_revision: Callable[[], str]
+
+    def __call__(self) -> Plan:
+        """Plan and request what is due."""
+        plan = self.plan()
+        if plan.jobs:
+            self.ledger.request(plan.jobs)
+        return plan
+
+    def plan(self) -> Plan:
+        """Return the plan without acting on it."""
+        with self.units(read_only=True) as work:
+            return plan_loop(self.state(work))
+
+    def state(self, work: UnitOfWork) -> LoopState:
+        """Return everything that the plan depends on."""
+        params = self.params
+        promotion = work.models.champion()
+        champion = promotion.model_version if promotion else None
+        rounds = work.rounds.all()
+        newest = work.snapshots.latest()
+        key = training_key(newest, self.code_revision()) if newest else None
+        models = work.models.all()
+        latest_jobs = {job.key: job for job in sorted(work.jobs.all(limit=500), key=lambda job: job.id)}
+        since = work.snapshots.latest_sequence()
+        return LoopState(
+            n_images=work.images.count(),
+            champion=champion,
+            has_audit_round=any(r.kind is RoundKind.AUDIT for r in rounds),
+            n_rounds=len(rounds),
+            rounds=tuple(self._open_round(work, r) for r in rounds if r.state is not RoundState.CLOSED),
+            n_unscored=self._n_unscored(work, champion, latest_jobs),
+            n_unannotated_train=len(work.images.unannotated([Split.TRAIN])),
+            n_unannotated_eval=len(work.images.unannotated([Split.VAL, Split.TEST])),
+            n_changed=work.annotations.changed_in_train(since),
+            min_new_annotations=params.retrain.min_new_annotations,
+            missing_kinds=tuple(missing_kinds(labeled_entries(work))),
+            snapshot_stop=snapshot_stop(work, params),
+            n_snapshots=newest.id if newest else 0,
+            newest_snapshot=newest.id if newest else None,
+            training_key=key,
+            is_trained=newest is not None and any(m.snapshot_id == newest.id for m in models),
+            undecided=_undecided(models, work.models.decisions()),
+            to_promote=_to_promote(work.models.decisions(), work.models.promotions()),
+            renewed_version=work.facts.get(RENEWED),
+            open_while_training=params.round.open_while_training,
+            annotation_sequence=work.annotations.sequence(),
+            ended_badly={
+                k: j.error or j.state.value
+                for k, j in latest_jobs.items()
+                if j.state in {JobState.FAILED, JobState.CANCELLED}
+            },
+            active={job.key: _words(job) for job in work.jobs.active()},
+        )
+
+    def _open_round(self, work: UnitOfWork, item: Round) -> OpenRoundState:
+        waiting = sum(i.state in _WAITING for i in work.rounds.items(item.id))
+        return OpenRoundState(item.id, item.kind, item.state, waiting, self._is_overdue(item.opened_at))
+
+    def _is_overdue(self, opened_at: datetime) -> bool:
+        return self.clock.now() - opened_at > timedelta(days=self.params.round.max_age_days)
+
+    @staticmethod
+    def _n_unscored(work: UnitOfWork, champion: int | None, latest: dict[str, Job]) -> int:
+        """Return how many images wait to be scored; those that a finished scoring could not do wait for no one."""
+        if champion is None:
+            return 0
+        waiting = len(work.images.unscored(champion))
+        last = latest.get(f"score_pool:v{champion}:{work.images.count()}")
+        failed = (last.result or {}).get("failed", 0) if last and last.state is JobState.SUCCEEDED else 0
+        return 0 if waiting <= failed else waiting
+
+
+def _undecided(models: list[ModelVersion], decisions: list[Decision]) -> int | None:
+    """Return the newest trained model if the gate has not judged it; one that another overtook is not judged any more.
+
+    A snapshot that is newer than the model overtakes nothing: where snapshots come faster than trainings end, no model
+    would ever be judged.
+    """
+    judged = {decision.challenger for decision in decisions}
+    trained = [m.version for m in models if m.snapshot_id is not None]
+    return trained[-1] if trained and trained[-1] not in judged else None
+
+
+def _to_promote(decisions: list[Decision], promotions: list[Promotion]) -> int | None:
+    if not decisions or decisions[-1].decision is not DecisionKind.PROMOTE:
+        return None
+    done = {promotion.decision_id for promotion in promotions}
+    return None if decisions[-1].id in done else decisions[-1].challenger
+
+
+def _words(job: Job) -> str:
+    if job.state is JobState.QUEUED:
+        return "waiting for a worker"
+    return f"{job.progress:.0%} {job.message}".strip()

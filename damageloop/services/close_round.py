@@ -1,0 +1,38 @@
+"""Close a round: what nobody touched is taken out of the queue and ranked anew in the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from damageloop.domain.round import ItemState, RoundState
+from damageloop.ports import AnnotationTool, Clock, JobContext
+from damageloop.ports.persistence import UnitOfWorkFactory
+
+
+@dataclass(frozen=True, slots=True)
+class CloseRound:
+    """Closes a round; closing it twice changes nothing."""
+
+    units: UnitOfWorkFactory
+    tool: AnnotationTool
+    clock: Clock
+
+    def __call__(self, inputs: Mapping[str, Any], context: JobContext) -> dict[str, Any]:
+        """Withdraw untouched items of `round_id` and close it; an item somebody has a draft on stays in the tool."""
+        round_id = int(inputs["round_id"])
+        with self.units(read_only=True) as work:
+            waiting = {i.task_id: i.image_id for i in work.rounds.items(round_id) if i.state is ItemState.SENT}
+        untouched = self.tool.untouched([task for task in waiting if task is not None])
+        # Written down first: once the tasks are gone, nobody could tell which they were.
+        with self.units() as work:
+            work.rounds.set_item_states(round_id, [waiting[task] for task in untouched], ItemState.WITHDRAWN)
+            items = work.rounds.items(round_id)
+            work.commit()
+        withdrawn = [i.task_id for i in items if i.state is ItemState.WITHDRAWN and i.task_id is not None]
+        self.tool.withdraw(withdrawn)
+        with self.units() as work:
+            work.rounds.set_state(round_id, RoundState.CLOSED, self.clock.now())
+            work.commit()
+        return {"round_id": round_id, "withdrawn": len(withdrawn)}

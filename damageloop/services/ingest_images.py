@@ -1,0 +1,213 @@
+"""Bring photos into the platform: stored by content, quality measured, split by vehicle, bad files set aside."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from damageloop.domain.annotation import Annotation, ImportedTruth, LabeledBox, Verdict
+from damageloop.domain.image import Image, Origin, QuarantinedFile, StoredImage
+from damageloop.domain.split import split_of_group
+from damageloop.errors import InvalidImageError, InvalidInputError
+from damageloop.params import Params
+from damageloop.ports import Clock, ImageStore
+from damageloop.ports.persistence import UnitOfWork, UnitOfWorkFactory
+
+Progress = Callable[[int, int], None]
+COMMIT_EVERY = 50
+
+
+@dataclass
+class IngestReport:
+    """What an import did."""
+
+    accepted: int = 0
+    known: int = 0
+    annotated: int = 0
+    quarantined: list[QuarantinedFile] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class IngestImages:
+    """Imports files; doing it twice changes nothing."""
+
+    units: UnitOfWorkFactory
+    store: ImageStore
+    clock: Clock
+    params: Params
+
+    def __call__(
+        self,
+        files: Sequence[Path],
+        vehicles: Mapping[str, str],
+        truths: Mapping[str, ImportedTruth],
+        progress: Progress = lambda done, total: None,
+        is_dry_run: bool = False,
+    ) -> IngestReport:
+        """Import the files and return what happened to each.
+
+        Args:
+            files: Paths of photos.
+            vehicles: Vehicle key by file name, before the name pattern of params.yaml is tried.
+            truths: Reviewed annotations of origin `import` by file name; photos not named here get none.
+            progress: Told (done, total) now and then.
+            is_dry_run: Decode and check, write nothing.
+
+        Raises:
+            InvalidInputError: If a truth names a class that params.yaml does not have.
+        """
+        self._check_classes(truths)
+        report = IngestReport()
+        for start in range(0, len(files), COMMIT_EVERY):
+            # Before the transaction: decoding takes longer than other writers should wait.
+            looked = [
+                self._look(path, truths.get(path.name), is_dry_run) for path in files[start : start + COMMIT_EVERY]
+            ]
+            with self.units() as work:
+                for file in looked:
+                    self._take(work, file, vehicles, report)
+                if not is_dry_run:
+                    work.commit()
+            progress(min(start + COMMIT_EVERY, len(files)), len(files))
+        return report
+
+    def _check_classes(self, truths: Mapping[str, ImportedTruth]) -> None:
+        known = set(self.params.labels.classes)
+        for name, truth in truths.items():
+            for box in truth.boxes:
+                if box.damage_class not in known:
+                    raise InvalidInputError(
+                        f"{name} has a box of class {box.damage_class!r}, which labels.classes in params.yaml "
+                        f"does not have ({', '.join(sorted(known))})."
+                    )
+
+    def _look(self, path: Path, truth: ImportedTruth | None, is_dry_run: bool) -> _Sound | _Refused:
+        """Decode, check and store the bytes of one file; a file that is known already is not decoded again."""
+        digest = None
+        try:
+            content = _read(path)
+            digest = hashlib.sha256(content).hexdigest()
+            with self.units(read_only=True) as work:
+                known = work.images.by_source_sha256(digest)
+            if known:
+                return _Sound(path, known.stored, _checked(path, truth, known.size_wh))
+            examined = self.store.examine(content)
+            boxes = _checked(path, truth, examined.stored.size_wh)
+            if not is_dry_run:
+                self.store.keep(examined)
+            return _Sound(path, examined.stored, boxes)
+        except InvalidInputError as exc:
+            return _Refused(QuarantinedFile(path.name, exc.code, str(exc)), digest)
+
+    def _take(
+        self, work: UnitOfWork, file: _Sound | _Refused, vehicles: Mapping[str, str], report: IngestReport
+    ) -> None:
+        if isinstance(file, _Refused):
+            work.images.quarantine(file.item, file.source_sha256)
+            report.quarantined.append(file.item)
+            return
+        # The same picture with other metadata is the same stored image: it must not enter a second split.
+        known = work.images.by_source_sha256(file.stored.source_sha256) or work.images.by_sha256(file.stored.sha256)
+        image = known or self._add(work, file.path, file.stored, vehicles)
+        report.accepted += known is None
+        report.known += known is not None
+        if file.boxes is not None:
+            report.annotated += self._annotate(work, image, file.boxes)
+
+    def _add(self, work: UnitOfWork, path: Path, stored: StoredImage, vehicles: Mapping[str, str]) -> Image:
+        vehicle = vehicles.get(path.name) or self._vehicle_of(path)
+        split = work.images.split_of_vehicle(vehicle) or split_of_group(
+            vehicle, self.params.split.seed, self.params.split.shares
+        )
+        return work.images.add(stored, path.name, vehicle, split, Origin.IMPORT)
+
+    def _vehicle_of(self, path: Path) -> str:
+        match = re.match(self.params.ingest.vehicle_pattern, path.stem)
+        return match["vehicle"] if match else path.stem
+
+    def _annotate(self, work: UnitOfWork, image: Image, boxes: tuple[LabeledBox, ...]) -> bool:
+        annotation = Annotation(
+            image_id=image.id,
+            verdict=Verdict.DAMAGED if boxes else Verdict.CLEAN,
+            boxes=boxes,
+            source="import",
+            external_id=image.sha256,
+            annotator="import",
+            updated_at=self.clock.now(),
+        )
+        known = work.annotations.by_external_id("import", image.sha256)
+        if known and known.content_hash == annotation.content_hash:
+            # Importing the same again must not make it newer than what people have corrected since.
+            return False
+        return work.annotations.upsert(annotation)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sound:
+    """A file that can be taken in, with its boxes where it has a truth."""
+
+    path: Path
+    stored: StoredImage
+    boxes: tuple[LabeledBox, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """A file that is set aside, with its hash where it could be read."""
+
+    item: QuarantinedFile
+    source_sha256: str | None
+
+
+def _checked(path: Path, truth: ImportedTruth | None, size_wh: tuple[int, int]) -> tuple[LabeledBox, ...] | None:
+    """Return the boxes, cut off at the image's edge; None without a truth. Raises InvalidInputError."""
+    if truth is None:
+        return None
+    boxes = []
+    for box in truth.boxes:
+        inside = box.box.clipped(size_wh)
+        if inside is None or not box.box.is_inside(size_wh, tolerance_px=1.0):
+            raise InvalidInputError(
+                f"{path.name}: a {box.damage_class} box {box.box.as_tuple()} lies outside the "
+                f"{size_wh[0]} x {size_wh[1]} image; correct it in the annotation file."
+            )
+        boxes.append(LabeledBox(box.damage_class, inside))
+    return tuple(boxes)
+
+
+def find_photos(paths: Iterable[Path]) -> list[Path]:
+    """Return the files named and those below the folders named, sorted; hidden files and annotations are left out.
+
+    Raises:
+        InvalidInputError: If a path does not exist.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found += [p for p in sorted(path.rglob("*")) if p.is_file() and _may_be_photo(p)]
+        elif path.is_file():
+            found.append(path)
+        else:
+            raise InvalidInputError(f"There is no file or folder {path}.")
+    return found
+
+
+def _may_be_photo(path: Path) -> bool:
+    return not path.name.startswith(".") and path.suffix.lower() not in {
+        ".json",
+        ".csv",
+        ".txt",
+        ".yaml",
+        ".yml",
+        ".md",
+    }
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise InvalidImageError("unreadable", f"{path.name} could not be read: {exc.strerror}.") from exc

@@ -1,0 +1,171 @@
+"""The ledger of jobs: what should run is written down first, and a message is only a nudge.
+
+A worker may die at any line and a broker may lose any message: the lease runs out, and the sweeper sends again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from damageloop.domain.job import Job, JobKind, JobRequest, JobState
+from damageloop.errors import CancelledError, DamageloopError, UnavailableError
+from damageloop.ports import Clock, Handler, JobQueue
+from damageloop.ports.persistence import UnitOfWork, UnitOfWorkFactory
+
+logger = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=30)
+BEAT_EVERY_S = 5.0
+# A nudge that nobody took for this long is sent again.
+RESEND_AFTER = timedelta(seconds=20)
+MAX_ATTEMPTS = 5
+_CANCELLED = "Cancelled by a person."
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Requests, runs and sweeps jobs."""
+
+    units: UnitOfWorkFactory
+    queue: JobQueue
+    clock: Clock
+
+    def request(self, requests: Sequence[JobRequest], parent_id: int | None = None) -> list[Job]:
+        """Write the jobs down and nudge workers after the commit; a key that is active stays the one it is."""
+        with self.units() as work:
+            jobs = [self.request_within(work, request, parent_id) for request in requests]
+            work.commit()
+        return jobs
+
+    def request_within(self, work: UnitOfWork, request: JobRequest, parent_id: int | None = None) -> Job:
+        """Write a job down in a transaction that the caller commits."""
+        job = work.jobs.request(request, self.clock.now(), parent_id)
+        if job.attempts == 0:
+            work.after_commit(lambda: self._nudge(job))
+        return job
+
+    def sweep(self) -> list[int]:
+        """Send again what waits too long or whose worker no longer beats; return the job ids."""
+        now = self.clock.now()
+        with self.units() as work:
+            stalled = work.jobs.stalled(now, queued_before=now - RESEND_AFTER)
+            for job in stalled:
+                work.jobs.mark_sent(job.id, now)
+            work.commit()
+        for job in stalled:
+            self._nudge(job)
+        return [job.id for job in stalled]
+
+    def run(self, job_id: int, handlers: Mapping[JobKind, Handler]) -> JobState | None:
+        """Run a job if it is free; return its state afterwards, or None when it was not this worker's to run."""
+        now = self.clock.now()
+        with self.units() as work:
+            job = work.jobs.begin(job_id, now, now + LEASE)
+            work.commit()
+        if job is None:
+            return None
+        if job.is_cancel_requested:
+            return self._finish(job, JobState.CANCELLED, None, _CANCELLED)
+        if job.attempts > MAX_ATTEMPTS:
+            error = (
+                f"Its worker was lost in {MAX_ATTEMPTS} attempts, perhaps for want of memory; the worker's log may say."
+            )
+            return self._finish(job, JobState.FAILED, None, error)
+        logger.info("job %s (%s) begins, attempt %s", job.id, job.key, job.attempts)
+        with _Beat(self, job) as context:
+            return self._execute(job, handlers[job.kind], context)
+
+    def _execute(self, job: Job, handler: Handler, context: _Beat) -> JobState:
+        try:
+            result = handler(job.inputs, context)
+        except CancelledError as exc:
+            return self._finish(job, JobState.CANCELLED, None, str(exc))
+        except DamageloopError as exc:
+            if context.is_cancelled():
+                # What runs outside ends in an error of its own when it is told to stop.
+                return self._finish(job, JobState.CANCELLED, None, _CANCELLED)
+            if isinstance(exc, UnavailableError):
+                return self._try_again(job, exc)
+            return self._finish(job, JobState.FAILED, None, str(exc))
+        except Exception:
+            # The details go to the log; people read the sentence.
+            logger.exception("job %s (%s) broke", job.id, job.key)
+            return self._finish(job, JobState.FAILED, None, "It broke on an error of ours; the worker's log has it.")
+        return self._finish(job, JobState.SUCCEEDED, result, None)
+
+    def _try_again(self, job: Job, error: UnavailableError) -> JobState:
+        if job.attempts >= MAX_ATTEMPTS:
+            return self._finish(job, JobState.FAILED, None, f"{error} Given up after {job.attempts} attempts.")
+        logger.warning("job %s (%s) waits to be tried again: %s", job.id, job.key, error)
+        with self.units() as work:
+            work.jobs.requeue(job.id, job.attempts, str(error))
+            # Counted from now, so that the sweeper's next look is also the pause before the next attempt.
+            work.jobs.mark_sent(job.id, self.clock.now())
+            work.commit()
+        return JobState.QUEUED
+
+    def _finish(self, job: Job, state: JobState, result: dict[str, Any] | None, error: str | None) -> JobState:
+        with self.units() as work:
+            work.jobs.finish(job.id, job.attempts, state, self.clock.now(), result, error)
+            work.commit()
+        logger.info("job %s (%s) %s%s", job.id, job.key, state.value, f": {error}" if error else "")
+        return state
+
+    def _nudge(self, job: Job) -> None:
+        # A nudge that fails is no loss: the sweeper sends again.
+        with suppress(UnavailableError):
+            self.queue.send(job.id, job.queue.value)
+
+
+class _Beat:
+    """Renews the lease of a running job from a thread; implements `JobContext`."""
+
+    def __init__(self, ledger: Ledger, job: Job) -> None:
+        self._ledger = ledger
+        self._job = job
+        self._progress: tuple[float, str] = (0.0, "")
+        self._is_over = threading.Event()
+        self._is_cancelled = threading.Event()
+        self._thread = threading.Thread(target=self._beat_until_over, daemon=True)
+
+    def __enter__(self) -> _Beat:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        self._thread.join()
+
+    def progress(self, share: float, message: str) -> None:
+        """Beat at once, and stop the handler when a person asked for it."""
+        self._progress = (share, message)
+        self._beat()
+        if self._is_cancelled.is_set():
+            raise CancelledError(_CANCELLED)
+
+    def is_cancelled(self) -> bool:
+        return self._is_cancelled.is_set()
+
+    def _beat_until_over(self) -> None:
+        while not self._is_over.wait(BEAT_EVERY_S):
+            try:
+                self._beat()
+            except UnavailableError:
+                logger.warning("job %s could not beat", self._job.id)
+
+    def _beat(self) -> None:
+        now = self._ledger.clock.now()
+        with self._ledger.units() as work:
+            goes_on = work.jobs.beat(self._job.id, self._job.attempts, now, now + LEASE, *self._progress)
+            work.commit()
+        if not goes_on:
+            self._is_cancelled.set()
+
+
+RequestJobs = Callable[[Sequence[JobRequest]], list[Job]]

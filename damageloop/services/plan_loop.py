@@ -1,0 +1,213 @@
+"""What the loop does next: a pure function of what the database says, so that a crash never loses a step.
+
+Nothing remembers "where we are". Each look reads the state anew, names the jobs that are due, and says in words
+what everything else waits for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from damageloop.domain.job import JobKind, JobRequest
+from damageloop.domain.round import RoundKind, RoundState
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRoundState:
+    """An unclosed round: how many items still wait for a human, and whether its time is up."""
+
+    id: int
+    kind: RoundKind
+    state: RoundState
+    n_waiting: int
+    is_overdue: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LoopState:
+    """Everything the plan depends on.
+
+    Attributes:
+        has_audit_round: An audit round was opened once.
+        n_unscored: Active images without a prediction of the champion.
+        n_unannotated_train: Images a strategy may still choose from.
+        n_unannotated_eval: Images of val and test that an audit may still draw.
+        n_changed: Train images with annotations newer than the last snapshot.
+        missing_kinds: Which split still lacks a damaged or a clean image, in words.
+        training_key: Key of the training that the newest snapshot asks for; None before the first snapshot.
+        is_trained: The newest snapshot has a registered model.
+        undecided: Registered challenger that the gate has not judged.
+        to_promote: Challenger that the gate let through and that is not yet champion.
+        renewed_version: Version whose pre-annotations the untouched tasks show.
+        ended_badly: Error by key of the newest job, where that job failed or was cancelled.
+        active: Progress in words by key of queued and running jobs.
+    """
+
+    n_images: int
+    champion: int | None
+    has_audit_round: bool
+    n_rounds: int
+    rounds: tuple[OpenRoundState, ...]
+    n_unscored: int
+    n_unannotated_train: int
+    n_unannotated_eval: int
+    n_changed: int
+    min_new_annotations: int
+    missing_kinds: tuple[str, ...]
+    snapshot_stop: str | None
+    n_snapshots: int
+    newest_snapshot: int | None
+    training_key: str | None
+    is_trained: bool
+    undecided: int | None
+    to_promote: int | None
+    renewed_version: int | None
+    open_while_training: bool
+    annotation_sequence: int = 0
+    ended_badly: Mapping[str, str] = field(default_factory=dict)
+    active: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Jobs that are due now, and what the loop waits for, in words."""
+
+    jobs: tuple[JobRequest, ...]
+    waiting_for: tuple[str, ...]
+
+
+def plan_loop(state: LoopState) -> Plan:
+    """Return what is due and what is waited for. The same state always gives the same plan."""
+    if state.n_images == 0:
+        return Plan((), ("photos: import some with `damageloop import FOLDER`",))
+    jobs: list[JobRequest] = []
+    waiting: list[str] = []
+    for step in (_scoring, _promotion, _renewal, _rounds, _snapshot, _training):
+        due, words = step(state)
+        jobs += due
+        waiting += words
+    busy = {_turn(key) for key in state.active}
+    due_now = [job for job in jobs if _turn(job.key) not in busy and job.key not in state.ended_badly]
+    stuck = [
+        f"a person: {job.kind.value} ended badly ({state.ended_badly[job.key]}); `damageloop jobs retry` tries again"
+        for job in jobs
+        if job.key in state.ended_badly
+    ]
+    running = [f"{key}: {text}" for key, text in state.active.items()]
+    return Plan(tuple(due_now), tuple(running + stuck + waiting))
+
+
+def _turn(key: str) -> str:
+    """Return what may be active once at a time: for most jobs the key itself.
+
+    The keys of snapshots, trainings and scorings change with every annotation, parameter or photo, so that what failed
+    is tried again; a second one beside the first would only do the same work.
+    """
+    kind = key.partition(":")[0]
+    if kind == JobKind.SCORE_POOL:
+        return key.rpartition(":")[0]
+    return kind if kind in {"build_snapshot", "train"} else key
+
+
+_Step = tuple[list[JobRequest], list[str]]
+
+
+def _scoring(state: LoopState) -> _Step:
+    if state.champion is None or state.n_unscored == 0:
+        return [], []
+    key = f"score_pool:v{state.champion}:{state.n_images}"
+    return [JobRequest(JobKind.SCORE_POOL, key, {"model_version": state.champion})], []
+
+
+def _promotion(state: LoopState) -> _Step:
+    if state.to_promote is not None:
+        version = state.to_promote
+        return [JobRequest(JobKind.PROMOTE, f"promote:v{version}", {"model_version": version})], []
+    if state.undecided is not None:
+        version = state.undecided
+        return [JobRequest(JobKind.DECIDE_PROMOTION, f"decide:v{version}", {"model_version": version})], []
+    return [], []
+
+
+def _renewal(state: LoopState) -> _Step:
+    champion = state.champion
+    is_due = champion is not None and champion != state.renewed_version and state.n_unscored == 0
+    if not is_due or not any(r.state is RoundState.OPEN for r in state.rounds):
+        return [], []
+    key = f"renew_pre_annotations:v{champion}"
+    return [JobRequest(JobKind.RENEW_PRE_ANNOTATIONS, key, {"model_version": champion})], []
+
+
+def _rounds(state: LoopState) -> _Step:
+    if state.rounds:
+        return _unclosed_rounds(state)
+    if state.n_unscored and state.champion is not None:
+        return [], []
+    pending = _pending_promotion(state)
+    if pending:
+        return [], [pending]
+    kind = _next_kind(state)
+    if kind is None:
+        return [], ["new photos: every image has been put before a human"]
+    number = state.n_rounds + 1
+    inputs = {"number": number, "kind": kind.value, "model_version": state.champion}
+    return [JobRequest(JobKind.OPEN_ROUND, f"open_round:{number}", inputs)], []
+
+
+def _pending_promotion(state: LoopState) -> str | None:
+    """Return which step towards another champion the next round waits for; one that ended badly keeps nobody."""
+
+    def is_under_way(key: str, is_due: bool) -> bool:
+        return is_due and key not in state.ended_badly
+
+    if is_under_way(f"promote:v{state.to_promote}", state.to_promote is not None):
+        return "the promotion, before the next round opens"
+    if state.open_while_training:
+        return None
+    if is_under_way(f"decide:v{state.undecided}", state.undecided is not None):
+        return "the gate, before the next round opens (round.open_while_training)"
+    if is_under_way(f"train:{state.training_key}", state.training_key is not None and not state.is_trained):
+        return "the training, before the next round opens (round.open_while_training)"
+    return None
+
+
+def _next_kind(state: LoopState) -> RoundKind | None:
+    if not state.has_audit_round and state.n_unannotated_eval:
+        return RoundKind.AUDIT
+    return RoundKind.QUERY if state.n_unannotated_train else None
+
+
+def _unclosed_rounds(state: LoopState) -> _Step:
+    jobs: list[JobRequest] = []
+    waiting: list[str] = []
+    for item in state.rounds:
+        if item.state is RoundState.OPENING:
+            # Its own number: the job that chose it may have died before it was sent.
+            inputs = {"number": item.id, "kind": item.kind.value}
+            jobs.append(JobRequest(JobKind.OPEN_ROUND, f"open_round:{item.id}", inputs))
+        elif item.n_waiting == 0 or item.is_overdue:
+            jobs.append(JobRequest(JobKind.CLOSE_ROUND, f"close_round:{item.id}", {"round_id": item.id}))
+        else:
+            waiting.append(f"annotators: {item.n_waiting} images of {item.kind.value} round {item.id}")
+    return jobs, waiting
+
+
+def _snapshot(state: LoopState) -> _Step:
+    lacking = state.min_new_annotations - state.n_changed
+    if lacking > 0:
+        return [], [f"{lacking} more new or changed annotations in train groups, for the next snapshot"]
+    if state.missing_kinds:
+        return [], [f"the next snapshot: {missing}" for missing in state.missing_kinds]
+    if state.snapshot_stop:
+        return [], [f"a person: snapshots are stopped: {state.snapshot_stop}"]
+    # The sequence in the key: a snapshot that failed is tried again when the annotations have changed.
+    key = f"build_snapshot:{state.n_snapshots + 1}:{state.annotation_sequence}"
+    return [JobRequest(JobKind.BUILD_SNAPSHOT, key)], []
+
+
+def _training(state: LoopState) -> _Step:
+    if state.training_key is None or state.is_trained:
+        return [], []
+    inputs = {"snapshot_id": state.newest_snapshot, "training_key": state.training_key}
+    return [JobRequest(JobKind.TRAIN_CHALLENGER, f"train:{state.training_key}", inputs)], []

@@ -1,0 +1,74 @@
+"""Make the base weights version 1, so that pre-labels exist in the first minute; or say why they can't be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from damageloop.domain.promotion import PromotionReason
+from damageloop.domain.release import ReleaseManifest
+from damageloop.params import Params
+from damageloop.ports import BaseExport, Clock, ExportBase, ModelRegistry, ReleaseStore
+from damageloop.ports.persistence import UnitOfWorkFactory
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterBase:
+    """Exports, registers and promotes the base once."""
+
+    units: UnitOfWorkFactory
+    export: ExportBase
+    registry: ModelRegistry
+    releases: ReleaseStore
+    clock: Clock
+    params: Params
+
+    def __call__(self) -> str:
+        """Register the base if it knows our classes; return in a sentence what was done."""
+        with self.units(read_only=True) as work:
+            champion = work.models.champion()
+        if champion:
+            return f"Version {champion.model_version} is champion."
+        model = self.params.model
+        base = self.export(model.base, model.image_size, self.params.labels.classes)
+        if base.labels != self.params.labels.classes:
+            return (
+                f"{self.params.model.base} knows other classes ({_few(base.labels)}), so its head is replaced in the "
+                "first training: until a trained model is promoted there is no champion and pre-labels are empty."
+            )
+        version = self._register(base)
+        return f"{self.params.model.base} is version {version} and champion until something better is proven."
+
+    def _register(self, base: BaseExport) -> int:
+        key = f"base:{base.sha256[:16]}:{self.params.model.image_size}"
+        with self.units() as work:
+            version = work.models.allot(key, None, self.clock.now())
+            work.commit()
+        source = {"base": self.params.model.base, "base_sha256": base.sha256}
+        run_id = self.registry.start_run(f"base-{version}", {"training_key": key, **source}, {})
+        self.releases.publish(version, base.files, self._manifest(version, source))
+        self.registry.finish_run(run_id, {}, base.files)
+        number = self.registry.register(run_id, version, {"base_sha256": base.sha256})
+        with self.units() as work:
+            work.models.record(version, run_id, number, {})
+            if work.models.champion() is None:
+                work.models.promote(version, None, None, PromotionReason.FIRST_MODEL, self.clock.now())
+            work.commit()
+        self.registry.set_champion(number)
+        return version
+
+    def _manifest(self, version: int, source: dict[str, str]) -> ReleaseManifest:
+        classes = self.params.labels.classes
+        return ReleaseManifest(
+            model_version=version,
+            labels=classes,
+            image_size=self.params.model.image_size,
+            precision="f32",
+            files={},
+            thresholds=dict.fromkeys(classes, self.params.serving.default_threshold),
+            none_calibration=None,
+            source=dict(source),
+        )
+
+
+def _few(labels: tuple[str, ...]) -> str:
+    return ", ".join(labels[:4]) + (f" and {len(labels) - 4} more" if len(labels) > 4 else "")

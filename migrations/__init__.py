@@ -1,0 +1,1 @@
+"""Alembic revisions of the database. Run through `damageloop.adapters.database.migrate`, without an ini file."""
