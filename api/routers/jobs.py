@@ -1,0 +1,49 @@
+"""Jobs: what runs, what ran, and ending one."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Depends
+
+from api.dependencies import After, Id, Limit, Services
+from api.openapi import problems
+from api.operation_schemas import JobSchema
+from api.redaction import without_paths
+from api.schemas import Page
+from api.security import require
+from damageloop.domain.job import Job
+from damageloop.domain.key import Scope
+
+router = APIRouter(
+    prefix="/jobs",
+    tags=["jobs"],
+    dependencies=[Depends(require(Scope.REVIEW))],
+    responses=problems(401, 403, 422, 503),
+)
+
+
+@router.get("")
+def jobs(services: Services, limit: Limit = 100, after: After = None) -> Page[JobSchema]:
+    """List jobs, newest first."""
+    page = services.browse.jobs(limit, after)
+    return Page[JobSchema](items=[_schema(job) for job in page.items], next_after=page.next_after)
+
+
+@router.get("/{job_id}", responses=problems(404))
+def job(services: Services, job_id: Id) -> JobSchema:
+    """Describe a job."""
+    return _schema(services.browse.job(job_id))
+
+
+@router.post("/{job_id}/cancel", responses=problems(404, 409))
+def cancel(services: Services, job_id: Id) -> JobSchema:
+    """End a job: one that waits at once, one that runs within seconds."""
+    return _schema(services.cancel_job(job_id))
+
+
+def _schema(job: Job) -> JobSchema:
+    texts = {
+        # A failed stage ends its sentence with lines of its log, which name folders of the worker.
+        "error": without_paths(job.error) if job.error else None,
+        "message": without_paths(job.message),
+    }
+    return JobSchema.model_validate(job).model_copy(update=texts)

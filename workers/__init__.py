@@ -1,0 +1,1 @@
+"""Celery workers: thin tasks, and the stages that DVC runs."""

@@ -1,0 +1,1 @@
+"""Entry points of the DVC pipeline; the only place of the product that imports ultralytics and torch."""

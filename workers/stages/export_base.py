@@ -1,0 +1,46 @@
+"""Export the base weights for serving: `python -m workers.stages.export_base WEIGHTS IMAGE_SIZE OUT CLASS...`.
+
+Writes model.xml, model.bin and weights.pt into OUT, and export.json with the classes of the weights. Where these
+differ from the classes asked for, only export.json: a head that will be replaced serves no one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+from workers.stages.quiet import quiet_ultralytics
+
+
+def main() -> None:
+    """Parse the command line and export."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("image_size", type=int)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("classes", nargs="+")
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    quiet_ultralytics()
+    export_base(arguments.weights, arguments.image_size, arguments.out, tuple(arguments.classes))
+
+
+def export_base(weights: Path, image_size: int, out: Path, classes: tuple[str, ...]) -> None:
+    """Export `weights` into `out` when their classes are `classes`; always write export.json."""
+    # After quiet_ultralytics: importing it earlier would write settings and ask the network.
+    from workers.stages.network import load_network
+    from workers.stages.openvino_export import export_openvino
+
+    labels = load_network(weights).labels
+    if labels == classes:
+        export_openvino(weights, image_size, out)
+        shutil.copyfile(weights, out / "weights.pt")
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    (out / "export.json").write_text(json.dumps({"labels": list(labels), "sha256": digest}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""The torch side of the detector: a YOLO checkpoint with its extra outputs. Reads local files only."""
+
+from __future__ import annotations
+
+import math
+import pickle
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from damageloop.adapters.yolo import DetectionRules, Floats, Letterbox, RawOutput, decode, letterbox, size_wh
+from damageloop.domain.prediction import DetectorAnswer
+from damageloop.domain.release import ReleaseManifest
+from damageloop.errors import InvalidInputError, NotFoundError
+from damageloop.ports import RgbImage
+from workers.stages.quiet import quiet_ultralytics
+
+# What ultralytics and torch raise on a file that is no checkpoint of theirs.
+_LOADING_ERRORS = (
+    pickle.UnpicklingError,
+    RuntimeError,
+    TypeError,
+    KeyError,
+    EOFError,
+    AttributeError,
+    ImportError,
+)
+
+
+class DetectorNetwork(nn.Module):
+    """A YOLO detection model whose forward pass also gives localization entropy and an embedding.
+
+    Args:
+        model: An ultralytics `DetectionModel`.
+
+    Attributes:
+        has_entropy: Whether sides are distributions (DFL); YOLO26 predicts bare numbers.
+
+    Raises:
+        InvalidInputError: If the model is no detector with a one-to-many head, whose boxes need NMS.
+    """
+
+    # ultralytics' model tells little of its types.
+    model: Any
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        layers = getattr(model, "model", None)
+        head: Any = layers[-1] if isinstance(layers, nn.Sequential) else None
+        if type(head).__name__ != "Detect" or getattr(head, "cv2", None) is None:
+            raise InvalidInputError("The weights hold no YOLO detector with a one-to-many head.")
+        self.model = model.eval()
+        if hasattr(head, "one2one_cv2"):
+            head.end2end = False
+        self.has_entropy = int(head.reg_max) > 1
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Return the class names in the order of the scores."""
+        names: Mapping[int, str] = self.model.names
+        return tuple(names[index] for index in sorted(names))
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Return the names of the outputs in the order of `forward`."""
+        return ("output0", "dfl_entropy", "embedding") if self.has_entropy else ("output0", "embedding")
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Run the network on RGB images, shape (n_images, 3, size, size), values 0 to 1.
+
+        Returns:
+            `output0` (n_images, 4 + n_classes, n_anchors): centre boxes in input pixels and sigmoid class
+            scores, before NMS; `dfl_entropy` (n_images, n_anchors), 0 to 1, where the model has it;
+            `embedding` (n_images, n_features): the head's input maps, each averaged over its cells.
+        """
+        features = self._head_inputs(images)
+        head = self.model.model[-1]
+        raw = head.forward_head(features, **head.one2many)
+        output0 = head._inference(raw)  # noqa: SLF001 - the decoding that ultralytics validates and exports with
+        embedding = torch.cat([level.mean(dim=(2, 3)) for level in features], dim=1)
+        if not self.has_entropy:
+            return output0, embedding
+        return output0, _side_entropy(raw["boxes"], int(head.reg_max)), embedding
+
+    def _head_inputs(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Run all layers but the head, as ultralytics' own `_predict_once` does."""
+        layers, kept = self.model.model, frozenset(self.model.save)
+        current = images
+        outputs: list[torch.Tensor | None] = []
+        for layer in layers[:-1]:
+            current = layer(_inputs_of(layer, current, outputs))
+            outputs.append(current if layer.i in kept else None)
+        inputs: list[torch.Tensor] = _inputs_of(layers[-1], current, outputs)
+        return inputs
+
+
+class TorchDetector:
+    """`Detector` on torch: for evaluation in training and as the reference for exports."""
+
+    def __init__(self, network: DetectorNetwork, manifest: ReleaseManifest, rules: DetectionRules) -> None:
+        self._network = network
+        self._manifest = manifest
+        self._rules = rules
+        # The head keeps its anchor grid on itself.
+        self._lock = threading.Lock()
+
+    @property
+    def manifest(self) -> ReleaseManifest:
+        """What is loaded."""
+        return self._manifest
+
+    def detect(self, image: RgbImage) -> DetectorAnswer:
+        """Return what the model says of one upright RGB image. Safe to call from threads."""
+        raw, frame = self.forward(image)
+        return decode(raw, frame, size_wh(image), self._manifest.labels, self._rules)
+
+    def forward(self, image: RgbImage) -> tuple[RawOutput, Letterbox]:
+        """Return what the network gives before boxes are chosen, and the frame it saw."""
+        frame = letterbox(image, self._manifest.image_size)
+        pixels = np.ascontiguousarray(frame.pixels.transpose(2, 0, 1)[None])
+        device = next(self._network.parameters()).device
+        with self._lock, torch.inference_mode():
+            outputs = self._network(torch.from_numpy(pixels).to(device).float() / 255.0)
+        arrays: dict[str, Floats] = {
+            name: output[0].float().cpu().numpy()
+            for name, output in zip(self._network.output_names, outputs, strict=True)
+        }
+        return RawOutput(arrays["output0"], arrays.get("dfl_entropy"), arrays["embedding"]), frame
+
+
+def load_network(weights: Path) -> DetectorNetwork:
+    """Read an ultralytics checkpoint from a local file, in single precision on the CPU.
+
+    Raises:
+        NotFoundError: If there is no such file; nothing is downloaded.
+        InvalidInputError: If the file is no YOLO detector.
+    """
+    if not weights.is_file():
+        raise NotFoundError(f"There is no weights file {weights}.")
+    quiet_ultralytics()
+    from ultralytics.models import YOLO
+
+    try:
+        model: Any = YOLO(str(weights), task="detect").model
+    except _LOADING_ERRORS as exc:
+        raise InvalidInputError(f"{weights.name} is no YOLO checkpoint that ultralytics can read.") from exc
+    return DetectorNetwork(model.float())
+
+
+def _inputs_of(layer: Any, current: torch.Tensor, outputs: list[torch.Tensor | None]) -> Any:
+    """Return what a layer reads: its `f` names earlier layers, -1 the one before it."""
+    source = layer.f
+    if isinstance(source, int):
+        return current if source == -1 else outputs[source]
+    return [current if index == -1 else outputs[index] for index in source]
+
+
+def _side_entropy(side_logits: torch.Tensor, n_bins: int) -> torch.Tensor:
+    """Return the mean entropy of an anchor's four side distributions, over its maximum ln(n_bins)."""
+    n_images, _, n_anchors = side_logits.shape
+    log_shares = side_logits.view(n_images, 4, n_bins, n_anchors).log_softmax(dim=2)
+    entropy = -(log_shares.exp() * log_shares).sum(dim=2)
+    return entropy.mean(dim=1) / math.log(n_bins)

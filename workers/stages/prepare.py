@@ -1,0 +1,94 @@
+"""First stage: lay out the snapshot as a YOLO data set. Images are hard links into the store, verified by hash."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+
+from damageloop.adapters.images import FsspecImageStore
+from damageloop.domain import snapshot
+from damageloop.domain.geometry import to_xywhn
+from damageloop.domain.image import store_key
+from damageloop.domain.snapshot import SnapshotEntry
+from damageloop.domain.split import Split
+from damageloop.errors import ConflictError, NotFoundError
+from workers.stages.stage import (
+    DATASET,
+    DATASET_INDEX,
+    image_path,
+    image_store,
+    label_path,
+    of_split,
+    run_stage,
+    snapshot_entries,
+    stage_params,
+    tell,
+    write_json,
+)
+
+_TELL_EVERY = 50
+
+
+def prepare() -> None:
+    """Make `build/dataset/` and, last, `build/dataset.json`, by which the later stages know whether data changed.
+
+    Raises:
+        ConflictError: If an annotation does not fit the labels, or the bytes of an image are missing or damaged.
+    """
+    params = stage_params()
+    entries = snapshot_entries()
+    _check(entries, params.labels.classes)
+    shutil.rmtree(DATASET, ignore_errors=True)
+    _place_images(image_store(params), entries)
+    for entry in entries:
+        label_path(entry).parent.mkdir(parents=True, exist_ok=True)
+        label_path(entry).write_text(label_lines(entry, params.labels.classes))
+    for split in Split:
+        lines = [f"{image_path(entry).resolve()}\n" for entry in of_split(entries, split)]
+        (DATASET / f"{split.value}.txt").write_text("".join(lines))
+    index = {
+        "classes": list(params.labels.classes),
+        "content_hash": snapshot.content_hash(entries),
+        "counts": snapshot.counts(entries),
+    }
+    write_json(DATASET_INDEX, index)
+
+
+def label_lines(entry: SnapshotEntry, classes: Sequence[str]) -> str:
+    """Return the boxes as YOLO writes them: class index, centre and size as shares of the image."""
+    lines = []
+    for drawn in entry.boxes:
+        box = drawn.box.clipped(entry.size_wh)
+        if box is not None:
+            numbers = " ".join(f"{value:.6f}" for value in to_xywhn(box, entry.size_wh))
+            lines.append(f"{classes.index(drawn.damage_class)} {numbers}\n")
+    return "".join(lines)
+
+
+def _check(entries: Sequence[SnapshotEntry], classes: Sequence[str]) -> None:
+    unknown = sorted({box.damage_class for entry in entries for box in entry.boxes} - set(classes))
+    if unknown:
+        raise ConflictError(f"The snapshot has boxes of {', '.join(unknown)}, which labels.classes does not name.")
+    for split in Split:
+        if not of_split(entries, split):
+            raise ConflictError(f"The snapshot has no image in {split.value}.")
+
+
+def _place_images(store: FsspecImageStore, entries: Sequence[SnapshotEntry]) -> None:
+    missing = []
+    for number, entry in enumerate(entries):
+        if number % _TELL_EVERY == 0:
+            tell("prepare", number / len(entries), f"preparing image {number + 1} of {len(entries)}")
+        try:
+            store.link(store_key(entry.sha256, entry.extension), image_path(entry))
+        except NotFoundError:
+            missing.append(entry.sha256[:12])
+    if missing:
+        raise ConflictError(
+            f"The image store lacks {len(missing)} of the {len(entries)} images of this snapshot (the first is "
+            f"{missing[0]}): restore them from a backup, or import them again."
+        )
+
+
+if __name__ == "__main__":
+    run_stage(prepare)
