@@ -1,0 +1,101 @@
+"""A person's view: Label Studio in Chromium shows a task's pre-labels where they were predicted, and takes a review."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from tests.e2e.platform_under_test import PlatformUnderTest
+
+REGIONS = """() => window.Htx.annotationStore.selected.regionStore.regions
+    .filter(r => r.type === 'rectangleregion')
+    .map(r => ({x: r.x, y: r.y, width: r.width, height: r.height, labels: r.labels}))"""
+
+
+@pytest.fixture
+def page(live: PlatformUnderTest) -> Iterator[Page]:
+    chromium = shutil.which("chromium")
+    assert chromium, "Chromium is missing: scripts/install-test-servers.sh installs it."
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+        opened = browser.new_page(viewport={"width": 1440, "height": 900})
+        _log_in(opened, live)
+        yield opened
+        browser.close()
+
+
+def test_pre_labels_stand_where_they_were_predicted_and_a_correction_is_received(
+    page: Page, live: PlatformUnderTest
+) -> None:
+    project = live.label_studio("/api/projects/")["results"][0]["id"]
+    task, regions = _task_with_pre_labels(live)
+    page.goto(f"{live.settings.label_studio}/projects/{project}/data?task={task}")
+    page.wait_for_function(f"() => window.Htx?.annotationStore?.selected && ({REGIONS})().length > 0", timeout=60_000)
+    shown = page.evaluate(REGIONS)
+    _compare(shown, regions)
+    _keep_screenshot(page)
+
+    page.evaluate("""() => { const s = window.Htx.annotationStore.selected;
+        const r = s.regionStore.regions.find(r => r.type === 'rectangleregion');
+        s.regionStore.unselectAll(); s.selectArea(r); }""")
+    page.keyboard.press("Backspace")
+    page.wait_for_function(f"() => ({REGIONS})().length === {len(shown) - 1}")
+    if len(shown) == 1:
+        page.get_by_text("no damage", exact=False).first.click()
+    page.get_by_role("button", name="Submit").click()
+    verdicts = live.wait(
+        "the corrected task's review",
+        lambda: live.rows(
+            "SELECT verdict, boxes FROM annotations WHERE image_id = (SELECT image_id FROM round_items "
+            "WHERE task_id = ?)",
+            task,
+        ),
+        timeout_s=60,
+    )
+    assert verdicts[0][0] == ("clean" if len(shown) == 1 else "damaged")
+
+
+def _log_in(page: Page, live: PlatformUnderTest) -> None:
+    page.goto(f"{live.settings.label_studio}/user/login/")
+    page.fill("input[name=email]", "admin@localhost.local")
+    page.fill("input[name=password]", (live.home / "secrets" / "label-studio-password").read_text().strip())
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url("**/projects**", timeout=60_000)
+
+
+def _task_with_pre_labels(live: PlatformUnderTest) -> tuple[int, list[dict[str, Any]]]:
+    """Return the open task with the fewest pre-labels, at least one, and what was sent for it."""
+    tasks = live.rows(
+        "SELECT task_id FROM round_items JOIN rounds ON rounds.id = round_id WHERE rounds.state = 'open' "
+        "AND round_items.state = 'sent' AND share != 'audited' ORDER BY rank"
+    )
+    found = []
+    for (task,) in tasks:
+        sent = live.label_studio(f"/api/tasks/{task}/")["predictions"][0]["result"]
+        if sent:
+            found.append((len(sent), task, sent))
+    assert found, "No open task has a pre-label; the small demo's model sees nothing."
+    _, task, sent = min(found)
+    return task, sent
+
+
+def _compare(shown: list[dict[str, Any]], sent: list[dict[str, Any]]) -> None:
+    """Two pixels of the photo: regions are in percent of it."""
+    assert len(shown) == len(sent)
+    key = lambda box: (round(box["x"], 1), round(box["y"], 1))  # noqa: E731 - used twice, right here
+    for left, right in zip(sorted(shown, key=key), sorted((r["value"] for r in sent), key=key), strict=True):
+        for side, size in (("x", 640), ("y", 480), ("width", 640), ("height", 480)):
+            assert abs(left[side] - right[side]) * size / 100 < 2.0
+
+
+def _keep_screenshot(page: Page) -> None:
+    folder = os.environ.get("DAMAGELOOP_SCREENSHOTS")
+    if folder:
+        page.screenshot(path=Path(folder) / "labeling-page.png")

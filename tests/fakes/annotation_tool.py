@@ -1,0 +1,161 @@
+"""An annotation tool in memory, with the gestures of the people who work in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from damageloop.domain.annotation import LabeledBox, Verdict
+from damageloop.domain.labels import NO_DAMAGE, UNUSABLE
+from damageloop.domain.prediction import PreAnnotation
+from damageloop.errors import ConflictError, UnavailableError
+from damageloop.ports import ExternalReview, TaskDraft, ToolIdentity
+
+VERDICTS = {NO_DAMAGE: Verdict.CLEAN, UNUSABLE: Verdict.UNUSABLE, None: Verdict.INCOMPLETE}
+
+
+@dataclass
+class _Task:
+    id: int
+    image_id: int
+    predictions: dict[int, PreAnnotation] = field(default_factory=dict)
+    is_drafted: bool = False
+
+
+class FakeAnnotationTool:
+    """Implements `AnnotationTool`. Set `is_down` to make every call fail as an unreachable tool does."""
+
+    def __init__(self, project_id: int = 1) -> None:
+        self.is_down = False
+        self.model_version: int | None = None
+        self._identity = ToolIdentity(project_id, "2026-01-01T00:00:00.000000Z")
+        self._tasks: dict[int, _Task] = {}
+        self._reviews: dict[str, ExternalReview] = {}
+        self._last_task_id = 0
+        self._last_review_id = 0
+        self._now = datetime(2026, 1, 1, tzinfo=UTC)
+
+    # --- AnnotationTool ----------------------------------------------------------------------------------------
+
+    def identity(self) -> ToolIdentity:
+        self._answer()
+        return self._identity
+
+    def import_tasks(self, drafts: Sequence[TaskDraft]) -> dict[int, int]:
+        self._answer()
+        known = {task.image_id: task.id for task in self._tasks.values()}
+        for draft in drafts:
+            if draft.image_id not in known:
+                self._last_task_id += 1
+                self._tasks[self._last_task_id] = _Task(self._last_task_id, draft.image_id)
+                known[draft.image_id] = self._last_task_id
+        return {draft.image_id: known[draft.image_id] for draft in drafts}
+
+    def import_pre_annotations(self, items: Sequence[PreAnnotation]) -> int:
+        self._answer()
+        for item in items:
+            self._tasks[item.task_id].predictions[item.model_version] = item
+        return len({(item.task_id, item.model_version) for item in items})
+
+    def count_pre_annotations(self, model_version: int, task_ids: Sequence[int]) -> int:
+        self._answer()
+        return sum(model_version in self._tasks[t].predictions for t in set(task_ids) & set(self._tasks))
+
+    def bind_model_version(self, model_version: int) -> None:
+        self._answer()
+        if not any(model_version in task.predictions for task in self._tasks.values()):
+            raise ConflictError(f"No prediction of version {model_version} exists.")
+        self.model_version = model_version
+
+    def delete_older_pre_annotations(self, model_version: int, task_ids: Sequence[int]) -> int:
+        self._answer()
+        count = 0
+        for task_id in set(task_ids) & set(self._tasks):
+            kept = {v: p for v, p in self._tasks[task_id].predictions.items() if v == model_version}
+            count += len(self._tasks[task_id].predictions) - len(kept)
+            self._tasks[task_id].predictions = kept
+        return count
+
+    def untouched(self, task_ids: Sequence[int]) -> set[int]:
+        self._answer()
+        reviewed = {review.task_id for review in self._reviews.values()}
+        drafted = {task.id for task in self._tasks.values() if task.is_drafted}
+        return (set(task_ids) & set(self._tasks)) - reviewed - drafted
+
+    def withdraw(self, task_ids: Sequence[int]) -> None:
+        for task_id in self.untouched(task_ids):
+            del self._tasks[task_id]
+
+    def reviews_since(self, mark: datetime | None) -> Iterable[ExternalReview]:
+        self._answer()
+        found = [r for r in self._reviews.values() if mark is None or r.updated_at >= mark]
+        return sorted(found, key=lambda review: review.updated_at)
+
+    def review_ids(self) -> set[str]:
+        self._answer()
+        return set(self._reviews)
+
+    # --- What people do in it ----------------------------------------------------------------------------------
+
+    def next_task(self) -> int | None:
+        """Return the task that the tool serves next: the lowest score of the bound version."""
+        reviewed = {review.task_id for review in self._reviews.values()}
+        waiting = [task for task in self._tasks.values() if task.id not in reviewed]
+        return min(waiting, key=lambda task: (self._rank(task), task.id)).id if waiting else None
+
+    def shown(self, task_id: int) -> list[LabeledBox]:
+        """Return the pre-labels that an annotator sees."""
+        prediction = self._tasks[task_id].predictions.get(self.model_version or 0)
+        return [LabeledBox(d.damage_class, d.box) for d in prediction.detections] if prediction else []
+
+    def submit(self, task_id: int, boxes: Sequence[LabeledBox], choice: str | None = None) -> str:
+        """Submit an annotation; return its id."""
+        verdict = Verdict.DAMAGED if boxes else VERDICTS[choice]
+        return self._add(task_id, verdict, tuple(boxes))
+
+    def skip(self, task_id: int) -> str:
+        """Skip a task; return the id of the cancelled annotation."""
+        return self._add(task_id, Verdict.SKIPPED, ())
+
+    def change(self, review_id: str, boxes: Sequence[LabeledBox]) -> None:
+        """Change the boxes of an annotation."""
+        review = self._reviews[review_id]
+        self._reviews[review_id] = replace(review, boxes=tuple(boxes), verdict=Verdict.DAMAGED, updated_at=self._tick())
+
+    def delete(self, review_id: str) -> None:
+        """Delete an annotation."""
+        del self._reviews[review_id]
+
+    def draft(self, task_id: int) -> None:
+        """Begin a task without submitting it."""
+        self._tasks[task_id].is_drafted = True
+
+    # --- Inside ------------------------------------------------------------------------------------------------
+
+    def _answer(self) -> None:
+        if self.is_down:
+            raise UnavailableError("The annotation tool does not answer.")
+
+    def _rank(self, task: _Task) -> float:
+        prediction = task.predictions.get(self.model_version or 0)
+        return prediction.rank_score if prediction else float("inf")
+
+    def _add(self, task_id: int, verdict: Verdict, boxes: tuple[LabeledBox, ...]) -> str:
+        self._last_review_id += 1
+        review_id = str(self._last_review_id)
+        self._reviews[review_id] = ExternalReview(
+            external_id=review_id,
+            task_id=task_id,
+            image_id=self._tasks[task_id].image_id,
+            verdict=verdict,
+            boxes=boxes,
+            annotator="user-1",
+            lead_time_s=7.5,
+            updated_at=self._tick(),
+        )
+        return review_id
+
+    def _tick(self) -> datetime:
+        self._now += timedelta(seconds=1)
+        return self._now

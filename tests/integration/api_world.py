@@ -1,0 +1,104 @@
+"""The real application on a real database, with a detector that answers what a test tells it."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from api.main import Surface, create_app
+from damageloop.adapters.identifiers import time_ordered_id
+from damageloop.adapters.releases import FolderReleaseStore
+from damageloop.bootstrap.api import ApiServices, make_image_reader
+from damageloop.domain.key import Scope
+from damageloop.domain.promotion import PromotionReason
+from damageloop.domain.release import ReleaseManifest
+from damageloop.params import load_params
+from damageloop.ports.persistence import UnitOfWorkFactory
+from damageloop.services.answer_damage import AnswerDamage
+from damageloop.services.browse import Browse
+from damageloop.services.cancel_job import CancelJob
+from damageloop.services.keys import Keys
+from damageloop.services.note_review_event import NoteReviewEvent
+from damageloop.services.serving_champion import ChampionLoader
+from tests.fakes.clock import FakeClock
+from tests.fakes.detector import FakeDetector, make_manifest
+
+SECRET = "a shared secret"
+MAX_REQUEST_BYTES = 300_000
+
+
+def make_photo(size_wh: tuple[int, int] = (320, 240), image_format: str = "JPEG") -> bytes:
+    """Return an evenly lit photo with texture, so that it is neither dark nor blurred."""
+    noise = np.random.default_rng(0).integers(60, 200, (size_wh[1], size_wh[0], 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(noise).save(buffer, image_format)
+    return buffer.getvalue()
+
+
+@dataclass
+class ApiWorld:
+    """Makes clients and promotes models. `detector` is the template of what each version answers."""
+
+    units: UnitOfWorkFactory
+    clock: FakeClock
+    folder: Path
+    detector: FakeDetector = field(default_factory=FakeDetector)
+    nudges: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        params = load_params(Path(__file__).parents[2] / "params.yaml")
+        serving = params.serving.model_copy(update={"max_request_bytes": MAX_REQUEST_BYTES})
+        params = params.model_copy(update={"serving": serving})
+        self.releases = FolderReleaseStore(self.folder / "releases")
+        champion = ChampionLoader(self.units, self.releases, self._make_detector, poll_s=60.0)
+        reader = make_image_reader(params)
+        self.services = ApiServices(
+            params=params,
+            keys=Keys(self.units, self.clock),
+            champion=champion,
+            answer_damage=AnswerDamage(self.units, champion, reader, self.clock, time_ordered_id, serving),
+            browse=Browse(self.units),
+            cancel_job=CancelJob(self.units),
+            note_review_event=NoteReviewEvent(self.units, self.clock, lambda: self.nudges.append(1)),
+            webhook_secret=lambda: SECRET,
+        )
+
+    def key(self, *scopes: Scope) -> dict[str, str]:
+        """Return the header of a new key."""
+        return {"X-API-Key": self.services.keys.create("test", scopes or [Scope.ADMIN])[1]}
+
+    def client(self, *scopes: Scope, surface: Surface = "all", has_key: bool = True) -> TestClient:
+        """Return a client whose key has these scopes; the application's own threads do not run."""
+        headers = self.key(*scopes) if has_key else {}
+        return TestClient(create_app(self.services, surface), headers=headers, raise_server_exceptions=False)
+
+    def promote(self, version: int = 1) -> None:
+        """Publish a release, make it champion and load it."""
+        model = self.folder / f"model-{version}.bin"
+        model.write_bytes(b"weights")
+        with self.units() as work:
+            while work.models.allot(f"key-{version}", None, self.clock.now()) < version:
+                work.models.allot(f"filler-{version}", None, self.clock.now())
+            work.models.record(version, "run", str(version), {"map50": 0.5})
+            previous = work.models.champion()
+            work.models.promote(
+                version, previous.model_version if previous else None, None, PromotionReason.PERSON, self.clock.now()
+            )
+            work.commit()
+        self.releases.publish(version, {"model.bin": model}, make_manifest(version))
+        self.services.champion.refresh()
+
+    def _make_detector(self, folder: Path, manifest: ReleaseManifest) -> FakeDetector:
+        template = self.detector
+        return FakeDetector(manifest, template.detections, template.top_score, template.before)
+
+
+def images(*contents: bytes) -> list[tuple[str, Any]]:
+    """Return multipart parts named `images`."""
+    return [("images", (f"{number}.jpg", content, "image/jpeg")) for number, content in enumerate(contents)]

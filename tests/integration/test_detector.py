@@ -1,0 +1,202 @@
+"""One contract for both engines: torch, which trains, and OpenVINO, which serves, say the same of the same image."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from damageloop.adapters.openvino import OpenVinoDetector
+from damageloop.adapters.yolo import DetectionRules
+from damageloop.domain.release import ReleaseManifest
+from damageloop.errors import ConflictError, DamageloopError, InvalidInputError, NotFoundError
+from damageloop.ports import Detector, RgbImage
+from workers.stages.network import TorchDetector, load_network
+from workers.stages.openvino_export import Agreement, agreement, export_openvino, refuse_disagreement
+from workers.stages.quiet import quiet_ultralytics
+
+SIZE = 128
+LABELS = ("scratch", "dent")
+RULES = DetectionRules(confidence_floor=0.3, nms_iou=0.6, max_detections=50)
+MANIFEST = ReleaseManifest(1, LABELS, SIZE, "f32", {}, {}, None, {})
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a checkpoint with random weights whose scores lie around one half, so that there are detections."""
+    quiet_ultralytics()
+    import torch
+    from ultralytics.nn.tasks import DetectionModel
+
+    torch.set_num_threads(1)  # on a busy machine more threads spend their time waiting for one another
+    torch.manual_seed(0)
+    network: Any = DetectionModel("yolo11n.yaml", nc=len(LABELS), verbose=False)
+    network.names = dict(enumerate(LABELS))
+    for branch in (*network.model[-1].cv2, *network.model[-1].cv3):
+        torch.nn.init.normal_(branch[-1].weight, std=0.1)
+        torch.nn.init.zeros_(branch[-1].bias)
+    # Batch norm learns its statistics from noise; without them random layers fade to a constant.
+    norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = None
+    with torch.no_grad():
+        network.train()(torch.rand(4, 3, SIZE, SIZE))
+    path = tmp_path_factory.mktemp("weights") / "random.pt"
+    torch.save({"model": network.eval(), "train_args": {}}, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def release(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("release")
+    files = export_openvino(weights, SIZE, folder)
+    assert files == {name: folder / name for name in ("model.xml", "model.bin")}
+    return folder
+
+
+@pytest.fixture(scope="module")
+def detectors(weights: Path, release: Path) -> dict[str, Any]:
+    return {
+        "torch": TorchDetector(load_network(weights), MANIFEST, RULES),
+        "openvino": OpenVinoDetector(release, MANIFEST, RULES, n_threads=1),
+    }
+
+
+@pytest.fixture(params=["torch", "openvino"])
+def detector(request: pytest.FixtureRequest, detectors: dict[str, Any]) -> Iterator[Detector]:
+    return detectors[request.param]
+
+
+def noise(width: int, height: int, seed: int = 0) -> RgbImage:
+    """Return noise with texture at two scales."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 128, (height // 8 + 1, width // 8 + 1, 3)).repeat(8, axis=0).repeat(8, axis=1)
+    return (coarse[:height, :width] + rng.integers(0, 128, (height, width, 3))).astype(np.uint8)
+
+
+@pytest.mark.parametrize("size_wh", [(128, 128), (200, 90), (90, 200), (640, 480), (33, 47)])
+def test_both_engines_give_the_same_detections(detectors: dict[str, Any], size_wh: tuple[int, int]) -> None:
+    images = [noise(*size_wh, seed) for seed in range(3)]
+    found = agreement(detectors["torch"], detectors["openvino"], images, LABELS)
+    assert found.n_detections > 10
+    # A random network puts hundreds of nearly equal boxes over one another: rounding decides some of the ties.
+    assert found.n_unmatched <= 0.1 * found.n_detections
+    assert found.max_box_difference_px < 0.05
+    assert found.max_score_difference < 0.0005
+    assert found.max_entropy_difference < 0.0005
+    assert found.max_embedding_difference < 0.001
+
+
+def test_entropy_lies_between_0_and_1_and_tells_boxes_apart(detector: Detector) -> None:
+    entropies = np.array([d.localization_entropy for d in detector.detect(noise(150, 100)).detections])
+    assert entropies.min() > 0
+    assert entropies.max() < 1
+    assert entropies.std() > 0
+
+
+def test_an_answer_keeps_its_contract(detector: Detector) -> None:
+    answer = detector.detect(noise(200, 90))
+    confidences = [d.confidence for d in answer.detections]
+    assert confidences == sorted(confidences, reverse=True)
+    assert 0 < len(confidences) <= RULES.max_detections
+    assert answer.top_score >= confidences[0] >= confidences[-1] >= RULES.confidence_floor
+    assert answer.embedding.shape == (448,)
+    assert answer.embedding.dtype == np.float32
+    for detection in answer.detections:
+        assert detection.box.is_inside((200, 90))
+        assert detection.damage_class == LABELS[int(np.argmax(detection.class_scores))]
+
+
+def test_the_same_image_gives_the_same_answer_from_many_threads(detector: Detector) -> None:
+    images = [noise(130, 100, seed) for seed in range(4)]
+    alone = [detector.detect(image) for image in images]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(detector.detect, images * 3))
+    for expected, answer in zip(alone * 3, together, strict=True):
+        assert answer.detections == expected.detections
+        assert np.array_equal(answer.embedding, expected.embedding)
+
+
+def test_the_embedding_is_the_caller_s_own(detector: Detector) -> None:
+    first = detector.detect(noise(128, 128, 0)).embedding
+    copy = first.copy()
+    detector.detect(noise(128, 128, 1))
+    assert np.array_equal(first, copy)
+
+
+def test_the_export_leaves_its_agreement_beside_the_model(release: Path) -> None:
+    figures = json.loads((release / "agreement.json").read_text())
+    assert figures["n_detections"] > 0
+    assert figures["max_box_difference_px"] < 0.05
+
+
+@pytest.mark.parametrize(
+    "worse",
+    [
+        {"max_box_difference_px": 0.6},
+        {"max_score_difference": 0.006},
+        {"max_entropy_difference": 0.006},
+        {"max_embedding_difference": 0.006},
+    ],
+)
+def test_an_export_beyond_the_tolerance_is_refused(worse: dict[str, float]) -> None:
+    good = Agreement(6, 100, 2, 0.4, 0.004, 0.004, 0.004)
+    refuse_disagreement(good)
+    with pytest.raises(DamageloopError, match="differs from torch"):
+        refuse_disagreement(replace(good, **worse))  # type: ignore[arg-type]
+
+
+def test_a_release_of_another_size_or_without_a_model_is_refused(release: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConflictError, match="its manifest says"):
+        OpenVinoDetector(release, replace(MANIFEST, image_size=256), RULES)
+    (tmp_path / "model.xml").write_text("no model")
+    with pytest.raises(ConflictError, match=r"model\.xml"):
+        OpenVinoDetector(tmp_path, MANIFEST, RULES)
+    with pytest.raises(InvalidInputError, match="int4"):
+        OpenVinoDetector(release, MANIFEST, RULES, precision="int4")
+
+
+def test_weights_are_never_fetched_and_never_run(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError):
+        load_network(tmp_path / "yolo11n.pt")
+    (tmp_path / "broken.pt").write_bytes(b"no checkpoint")
+    with pytest.raises(InvalidInputError, match=r"broken\.pt"):
+        load_network(tmp_path / "broken.pt")
+
+
+def test_the_serving_side_loads_no_torch_and_no_telemetry(release: Path) -> None:
+    script = (
+        "import sys, pathlib, numpy\n"
+        "from damageloop.adapters.openvino import OpenVinoDetector\n"
+        "from damageloop.adapters.yolo import DetectionRules\n"
+        "from damageloop.domain.release import ReleaseManifest\n"
+        f"manifest = ReleaseManifest(1, {LABELS!r}, {SIZE}, 'f32', {{}}, {{}}, None, {{}})\n"
+        f"detector = OpenVinoDetector(pathlib.Path({str(release)!r}), manifest, DetectionRules(0.3, 0.6, 50))\n"
+        "detector.detect(numpy.zeros((64, 64, 3), dtype=numpy.uint8))\n"
+        "print([name for name in ('torch', 'ultralytics', 'openvino_telemetry') if sys.modules.get(name)])\n"
+    )
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"
+
+
+def test_ultralytics_is_quiet() -> None:
+    folder = quiet_ultralytics()
+    from ultralytics import settings
+    from ultralytics.utils import ONLINE
+    from ultralytics.utils.checks import check_font
+
+    assert Path(settings.file).is_relative_to(folder)
+    assert not ONLINE
+    assert not any(settings[name] for name in ("sync", "mlflow", "dvc", "wandb", "clearml", "comet", "tensorboard"))
+    assert Path(str(check_font("Arial.ttf"))).is_relative_to(folder)
+    assert Path(settings["runs_dir"]).is_relative_to(folder)

@@ -1,0 +1,332 @@
+"""Reading what annotators did: events are hints, the tool's own list is the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from damageloop.domain.annotation import Annotation, LabeledBox, Verdict
+from damageloop.domain.geometry import Box
+from damageloop.domain.image import Origin
+from damageloop.domain.labels import NO_DAMAGE
+from damageloop.domain.round import ItemState, RoundItem, RoundKind, RoundState, Share
+from damageloop.domain.snapshot import Snapshot
+from damageloop.domain.split import Split
+from damageloop.errors import UnavailableError
+from damageloop.ports import TaskDraft, ToolIdentity
+from damageloop.services.note_review_event import NoteReviewEvent
+from damageloop.services.receive_reviews import MARK, OVERLAP, SOURCE, ReceiveReviews
+from damageloop.services.snapshot_stops import allow_deletions, snapshot_stop
+from tests.fakes.annotation_tool import FakeAnnotationTool
+from tests.fakes.clock import FakeClock
+from tests.fakes.database import SqliteUnits, sqlite_units
+from tests.fakes.photos import SIZE_WH, make_params, make_stored
+
+PARAMS = make_params()
+DENT, SCRATCH = LabeledBox("dent", Box(1, 1, 50, 50)), LabeledBox("scratch", Box(2, 2, 9, 60))
+N_IMAGES = 40
+
+
+@dataclass
+class World:
+    units: SqliteUnits
+    tool: FakeAnnotationTool
+    clock: FakeClock
+    receive: ReceiveReviews
+    tasks: dict[int, int]
+
+    def annotations(self) -> dict[str, Annotation]:
+        with self.units(read_only=True) as work:
+            return {a.external_id: a for a in work.annotations.all(SOURCE)}
+
+    def open_round(self, state: RoundState = RoundState.OPEN, is_sent: bool = True) -> None:
+        with self.units() as work:
+            items = [RoundItem(i, Share.CHOSEN, n, None, "a reason") for n, i in enumerate(self.tasks)]
+            work.rounds.add(1, RoundKind.QUERY, "entropy", 1, 0, self.clock.now(), items)
+            work.rounds.set_state(1, state, self.clock.now())
+            work.commit()
+        if is_sent:
+            self.send()
+
+    def send(self) -> None:
+        with self.units() as work:
+            work.rounds.set_tasks(1, self.tasks)
+            work.commit()
+
+    def reviewed(self) -> set[int]:
+        with self.units(read_only=True) as work:
+            return {i.image_id for i in work.rounds.items(1) if i.state is ItemState.REVIEWED}
+
+    def stop(self) -> str | None:
+        with self.units(read_only=True) as work:
+            return snapshot_stop(work, PARAMS)
+
+    def take_snapshot(self) -> None:
+        with self.units() as work:
+            images = len(work.annotations.external_ids(SOURCE))
+            counts = {"train": {"images": images}, "val": {"images": 0}, "test": {"images": 0}}
+            number = work.snapshots.next_id()
+            row = Snapshot(number, f"snapshot-{number:04d}", "c", "h", None, counts, "r", "l", "p", self.clock.now())
+            work.snapshots.add(row, work.annotations.sequence())
+            work.commit()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    clock, tool = FakeClock(), FakeAnnotationTool()
+    with sqlite_units(tmp_path, clock) as units:
+        with units() as work:
+            images = [
+                work.images.add(make_stored(n), f"{n}.jpg", f"car{n}", Split.TRAIN, Origin.IMPORT)
+                for n in range(1, N_IMAGES + 1)
+            ]
+            work.commit()
+        tasks = tool.import_tasks([TaskDraft(i.id, i.store_key, SIZE_WH) for i in images])
+        yield World(units, tool, clock, ReceiveReviews(units, tool, clock), tasks)
+
+
+def later(tool: FakeAnnotationTool, duration: timedelta) -> None:
+    """Let the tool's own clock go on."""
+    tool._now += duration
+
+
+def test_a_new_annotation_is_kept_as_it_was_drawn(world: World) -> None:
+    review_id = world.tool.submit(world.tasks[3], [DENT, SCRATCH])
+    report = world.receive()
+    assert (report.changed, report.deleted) == (1, 0)
+    found = world.annotations()[review_id]
+    assert (found.image_id, found.verdict, found.boxes) == (3, Verdict.DAMAGED, (DENT, SCRATCH))
+    assert (found.annotator, found.lead_time_s, found.source) == ("user-1", 7.5, "label-studio")
+
+
+def test_reading_twice_changes_nothing(world: World) -> None:
+    world.tool.submit(world.tasks[3], [DENT])
+    world.receive()
+    before = world.annotations()
+    again = world.receive()
+    assert (again.changed, again.deleted, again.reviewed_items) == (0, 0, 0)
+    assert world.annotations() == before
+
+
+def test_a_changed_annotation_is_changed_here_too(world: World) -> None:
+    review_id = world.tool.submit(world.tasks[3], [DENT])
+    world.receive()
+    world.tool.change(review_id, [SCRATCH])
+    assert world.receive().changed == 1
+    assert world.annotations()[review_id].boxes == (SCRATCH,)
+
+
+def test_what_comes_out_of_order_does_not_undo_the_newer(world: World) -> None:
+    review_id = world.tool.submit(world.tasks[3], [DENT])
+    old = world.tool._reviews[review_id]
+    world.tool.change(review_id, [SCRATCH])
+    world.receive()
+    world.tool._reviews[review_id] = old
+    assert world.receive().changed == 0
+    assert world.annotations()[review_id].boxes == (SCRATCH,)
+
+
+def test_a_lost_webhook_loses_nothing(world: World) -> None:
+    with world.units(read_only=True) as work:
+        assert work.inbox.unprocessed() == []
+    world.tool.submit(world.tasks[1], [], NO_DAMAGE)
+    assert world.receive().changed == 1
+
+
+def test_events_are_counted_and_done_with(world: World) -> None:
+    note = NoteReviewEvent(world.units, world.clock, lambda: None)
+    review_id = world.tool.submit(world.tasks[1], [DENT])
+    payload = {"action": "ANNOTATION_CREATED", "annotation": {"id": int(review_id)}, "task": {"id": 1}}
+    note(payload)
+    note(payload)
+    first, second = world.receive(), world.receive()
+    assert (first.events, first.changed) == (2, 1)
+    assert (second.events, second.changed) == (0, 0)
+
+
+def test_a_tool_that_is_down_loses_nothing(world: World) -> None:
+    NoteReviewEvent(world.units, world.clock, lambda: None)({"action": "ANNOTATION_CREATED"})
+    world.tool.submit(world.tasks[1], [DENT])
+    world.tool.is_down = True
+    with pytest.raises(UnavailableError):
+        world.receive()
+    world.tool.is_down = False
+    report = world.receive()
+    assert (report.events, report.changed) == (1, 1)
+
+
+def test_what_was_saved_shortly_before_the_mark_and_seen_late_is_read(world: World) -> None:
+    late_id = world.tool.submit(world.tasks[1], [DENT])
+    late = world.tool._reviews.pop(late_id)
+    later(world.tool, OVERLAP / 2)
+    world.tool.submit(world.tasks[2], [DENT])
+    world.receive()
+    world.tool._reviews[late_id] = late
+    assert world.receive().changed == 1
+
+
+def test_the_mark_is_the_tools_clock_and_never_goes_back(world: World) -> None:
+    world.tool.submit(world.tasks[1], [DENT])
+    newest = world.tool.submit(world.tasks[2], [DENT])
+    world.receive()
+    with world.units(read_only=True) as work:
+        mark = work.facts.get(MARK)
+    assert mark == world.tool._reviews[newest].updated_at.isoformat()
+    world.tool.delete(newest)
+    world.receive()
+    with world.units(read_only=True) as work:
+        assert work.facts.get(MARK) == mark
+
+
+# --- deletions -------------------------------------------------------------------------------------------------
+
+
+def test_a_deleted_annotation_becomes_a_tombstone(world: World) -> None:
+    kept, deleted = world.tool.submit(world.tasks[1], [DENT]), world.tool.submit(world.tasks[2], [DENT])
+    world.receive()
+    world.tool.delete(deleted)
+    assert world.receive().deleted == 1
+    assert {i: a.is_deleted for i, a in world.annotations().items()} == {kept: False, deleted: True}
+    with world.units(read_only=True) as work:
+        assert set(work.annotations.resolved()) == {1}
+        assert 2 in {image.id for image in work.images.unannotated([Split.TRAIN])}
+    assert world.receive().deleted == 0
+
+
+def test_a_deleted_annotation_counts_as_a_change(world: World) -> None:
+    deleted = world.tool.submit(world.tasks[2], [DENT])
+    world.receive()
+    with world.units(read_only=True) as work:
+        before = work.annotations.sequence()
+    world.tool.delete(deleted)
+    world.receive()
+    with world.units(read_only=True) as work:
+        assert work.annotations.changed_in_train(before) == 1
+
+
+def test_a_deleted_annotation_that_a_backup_brought_back_lives_again(world: World) -> None:
+    review_id = world.tool.submit(world.tasks[1], [DENT])
+    backup = world.tool._reviews[review_id]
+    world.receive()
+    world.tool.delete(review_id)
+    later(world.tool, 3 * OVERLAP)
+    world.tool.submit(world.tasks[2], [DENT])
+    world.receive()
+    world.tool._reviews[review_id] = backup
+    assert world.receive().changed == 1
+    assert not world.annotations()[review_id].is_deleted
+
+
+def test_what_another_process_takes_in_meanwhile_does_not_look_deleted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other process reads a review that was made after this one listed the ids."""
+    list_ids = world.tool.review_ids
+
+    def list_and_be_overtaken() -> set[str]:
+        found = list_ids()
+        monkeypatch.setattr(world.tool, "review_ids", list_ids)
+        world.tool.submit(world.tasks[1], [DENT])
+        assert world.receive().changed == 1
+        return found
+
+    monkeypatch.setattr(world.tool, "review_ids", list_and_be_overtaken)
+    assert world.receive().deleted == 0
+    assert [a.is_deleted for a in world.annotations().values()] == [False]
+
+
+def test_an_annotation_of_an_image_that_nobody_imported_keeps_no_other_from_being_read(world: World) -> None:
+    review_id = world.tool.submit(world.tasks[1], [DENT])
+    foreign = replace(world.tool._reviews[review_id], external_id="99", image_id=12_345)
+    world.tool._reviews["99"] = foreign
+    assert world.receive().changed == 1
+    assert set(world.annotations()) == {review_id}
+
+
+# --- rounds ----------------------------------------------------------------------------------------------------
+
+
+def test_a_reviewed_item_is_marked_in_its_round(world: World) -> None:
+    world.open_round()
+    world.tool.submit(world.tasks[1], [DENT])
+    world.tool.skip(world.tasks[2])
+    assert world.receive().reviewed_items == 2
+    assert world.reviewed() == {1, 2}
+
+
+def test_a_review_made_before_the_round_was_written_down_as_sent_is_marked_later(world: World) -> None:
+    world.open_round(RoundState.OPENING, is_sent=False)
+    world.tool.submit(world.tasks[1], [DENT])
+    world.receive()
+    later(world.tool, 3 * OVERLAP)
+    world.tool.submit(world.tasks[2], [DENT])
+    world.receive()
+    world.send()
+    world.receive()
+    assert world.reviewed() == {1, 2}
+
+
+# --- what stops snapshots --------------------------------------------------------------------------------------
+
+
+def review_all(world: World) -> list[str]:
+    ids = [world.tool.submit(task, [DENT]) for task in world.tasks.values()]
+    world.receive()
+    return ids
+
+
+@pytest.mark.parametrize("other", [ToolIdentity(2, "2026-01-01T00:00:00.000000Z"), ToolIdentity(1, "2026-05-05")])
+def test_another_label_studio_stops_snapshots_and_is_not_read(world: World, other: ToolIdentity) -> None:
+    review_all(world)
+    known, world.tool._identity = world.tool._identity, other
+    reviews, world.tool._reviews = world.tool._reviews, {}
+    before = world.annotations()
+    report = world.receive()
+    assert (report.changed, report.deleted) == (0, 0)
+    assert world.annotations() == before
+    assert "not the one this platform knows" in str(world.stop())
+    world.tool._identity, world.tool._reviews = known, reviews
+    world.receive()
+    assert world.stop() is None
+    assert world.annotations() == before
+
+
+def test_a_few_deletions_stop_nothing_and_more_than_the_share_stop_snapshots(world: World) -> None:
+    ids = review_all(world)
+    world.take_snapshot()
+    for review_id in ids[:2]:
+        world.tool.delete(review_id)
+    world.receive()
+    # 2 of 40 are 5 %, which is not more than 5 %.
+    assert world.stop() is None
+    world.tool.delete(ids[2])
+    world.receive()
+    assert str(world.stop()).startswith("3 of 40 annotations were deleted")
+
+
+def test_deletions_that_a_person_allowed_stop_nothing_and_later_ones_do(world: World) -> None:
+    ids = review_all(world)
+    world.take_snapshot()
+    for review_id in ids[:10]:
+        world.tool.delete(review_id)
+    world.receive()
+    with world.units() as work:
+        assert allow_deletions(work) == 10
+        work.commit()
+    assert world.stop() is None
+    for review_id in ids[10:13]:
+        world.tool.delete(review_id)
+    world.receive()
+    assert str(world.stop()).startswith("3 of 40")
+
+
+def test_before_the_first_snapshot_deletions_stop_nothing(world: World) -> None:
+    ids = review_all(world)
+    for review_id in ids[:20]:
+        world.tool.delete(review_id)
+    world.receive()
+    assert world.stop() is None

@@ -1,0 +1,66 @@
+"""One vehicle does not fill a round, and a small pool is still used up."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from active_learning import registry
+from active_learning.filters import limit_per_group, select_limited
+from active_learning.protocol import Candidates
+from active_learning.shares import turn_within_group
+from damageloop.errors import InvalidInputError
+from tests.unit.active_learning.pools import POOLS, QUICK, make_pool
+
+
+@pytest.mark.parametrize(
+    ("order", "groups", "limit", "expected"),
+    [
+        ([], [], 1, []),
+        ([0, 1, 2], [5, 5, 9], 1, [0, 2, 1]),
+        ([3, 1, 0, 2], [5, 5, 5, 5], 1, [3, 1, 0, 2]),
+        ([0, 1, 2, 3], [5, 5, 5, 9], 2, [0, 1, 3, 2]),
+        ([4, 0], [1, 2, 3, 4, 1], 1, [4, 0]),
+    ],
+)
+def test_further_images_of_a_group_come_after_the_first_of_others(
+    order: list[int], groups: list[int], limit: int, expected: list[int]
+) -> None:
+    found = limit_per_group(np.array(order, dtype=np.int64), np.array(groups, dtype=np.int64), limit)
+    assert found.tolist() == expected
+
+
+def test_a_limit_below_one_is_refused() -> None:
+    with pytest.raises(InvalidInputError):
+        limit_per_group(np.array([0]), np.array([0]), 0)
+
+
+@pytest.mark.parametrize("name", registry.names())
+@QUICK
+@given(pool=POOLS, n=st.integers(0, 14), limit=st.integers(1, 3))
+def test_a_limited_selection_is_full_and_exceeds_the_limit_only_when_groups_run_out(
+    name: str, pool: Candidates, n: int, limit: int
+) -> None:
+    chosen = select_limited(registry.strategy(name), pool, n, limit, np.random.default_rng(0))
+    assert len(chosen) == min(n, len(pool))
+    sizes = np.bincount(pool.groups, minlength=1)
+    room = int(np.minimum(sizes, limit).sum())
+    if n <= room:
+        assert (turn_within_group(pool.groups[chosen.indices]) < limit).all()
+
+
+def test_the_limit_takes_the_best_of_each_vehicle() -> None:
+    pool = make_pool([[0.5], [0.49], [0.9], [0.3]], groups=[1, 1, 2, 2])
+    chosen = select_limited(registry.strategy("entropy"), pool, 2, 1, np.random.default_rng(0))
+    assert chosen.indices.tolist() == [0, 3]
+    assert chosen.probabilities is None
+    assert chosen.reasons == ("one box near 0.5", "one box near 0.5")
+
+
+def test_random_keeps_its_probabilities_under_the_limit() -> None:
+    pool = make_pool([[0.5]] * 4, groups=[0, 1, 1, 1])
+    for n in range(1, 5):
+        chosen = select_limited(registry.strategy("random"), pool, n, 1, np.random.default_rng(n))
+        assert chosen.probabilities is not None

@@ -1,0 +1,159 @@
+"""Boxes and verdicts survive the way to Label Studio and back."""
+
+from __future__ import annotations
+
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from damageloop.adapters.label_studio.regions import (
+    labeling_config,
+    parse_annotation,
+    to_choice,
+    to_prediction,
+    to_region,
+)
+from damageloop.domain.annotation import LabeledBox, Verdict
+from damageloop.domain.geometry import Box
+from damageloop.domain.labels import NO_DAMAGE, UNUSABLE
+from damageloop.domain.prediction import Detection, PreAnnotation
+
+# 100 x 200 pixels: x and width in percent are the pixels, y and height are half of them.
+SIZE_WH = (100, 200)
+DENT = LabeledBox("dent", Box(10.0, 20.0, 30.0, 60.0))
+
+
+def annotation(*regions: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {"id": 1, "was_cancelled": False, "result": list(regions), **fields}
+
+
+def region(**value: Any) -> dict[str, Any]:
+    drawn = to_region("r0", DENT, SIZE_WH)
+    return {**drawn, "value": {**drawn["value"], **value}}
+
+
+class TestPredictions:
+    def test_a_box_is_written_in_percent_with_its_confidence(self) -> None:
+        item = PreAnnotation(7, 3, 12, 0.25, SIZE_WH, (Detection("dent", 0.875, DENT.box),))
+        assert to_prediction(item) == {
+            "model_version": "12",
+            "score": 0.25,
+            "result": [
+                {
+                    "id": "p0",
+                    "from_name": "label",
+                    "to_name": "image",
+                    "type": "rectanglelabels",
+                    "original_width": 100,
+                    "original_height": 200,
+                    "image_rotation": 0,
+                    "score": 0.875,
+                    "value": {
+                        "x": 10.0,
+                        "y": 10.0,
+                        "width": 20.0,
+                        "height": 20.0,
+                        "rotation": 0,
+                        "rectanglelabels": ["dent"],
+                    },
+                }
+            ],
+        }
+
+    def test_an_audited_image_keeps_its_place_and_shows_nothing(self) -> None:
+        prediction = to_prediction(PreAnnotation(7, 3, 12, 0.5, SIZE_WH, ()))
+        assert prediction == {"model_version": "12", "score": 0.5, "result": []}
+
+    def test_a_box_that_sticks_out_is_clipped(self) -> None:
+        sticking_out = Detection("dent", 0.5, Box(-0.4, 0.0, 100.4, 100.0))
+        (written,) = to_prediction(PreAnnotation(1, 1, 1, 0.0, SIZE_WH, (sticking_out,)))["result"]
+        assert (written["value"]["x"], written["value"]["width"]) == (0.0, 100.0)
+
+
+@st.composite
+def boxes_in_images(draw: st.DrawFn) -> tuple[Box, tuple[int, int]]:
+    size_wh = draw(st.tuples(st.integers(32, 8000), st.integers(32, 8000)))
+    x_min, y_min = (draw(st.floats(0.0, size - 1.0)) for size in size_wh)
+    x_max = draw(st.floats(x_min + 0.5, size_wh[0]))
+    y_max = draw(st.floats(y_min + 0.5, size_wh[1]))
+    return Box(x_min, y_min, x_max, y_max), size_wh
+
+
+@given(boxes_in_images())
+def test_a_round_trip_moves_no_side_by_a_hundredth_of_a_pixel(drawn: tuple[Box, tuple[int, int]]) -> None:
+    box, size_wh = drawn
+    verdict, (found,) = parse_annotation(annotation(to_region("r", LabeledBox("dent", box), size_wh)))
+    assert verdict is Verdict.DAMAGED
+    assert found.box.as_tuple() == pytest.approx(box.as_tuple(), abs=0.01)
+
+
+class TestVerdicts:
+    @pytest.mark.parametrize(
+        ("regions", "verdict"),
+        [
+            ([], Verdict.INCOMPLETE),
+            ([to_choice(NO_DAMAGE)], Verdict.CLEAN),
+            ([to_choice(UNUSABLE)], Verdict.UNUSABLE),
+            ([region()], Verdict.DAMAGED),
+            ([to_choice(NO_DAMAGE), region()], Verdict.DAMAGED),
+            ([to_choice(UNUSABLE), region()], Verdict.DAMAGED),
+            ([to_choice("something else")], Verdict.INCOMPLETE),
+        ],
+    )
+    def test_boxes_come_first_then_the_choice(self, regions: list[dict[str, Any]], verdict: Verdict) -> None:
+        assert parse_annotation(annotation(*regions))[0] is verdict
+
+    def test_a_skipped_task_is_skipped_whatever_was_drawn(self) -> None:
+        assert parse_annotation(annotation(region(), was_cancelled=True)) == (Verdict.SKIPPED, ())
+
+    def test_an_annotation_without_a_result_is_incomplete(self) -> None:
+        assert parse_annotation(annotation(result=None)) == (Verdict.INCOMPLETE, ())
+
+
+class TestOddRegions:
+    def test_a_box_over_the_edge_is_clipped_to_the_image(self) -> None:
+        _, (found,) = parse_annotation(annotation(region(x=90.0, width=20.0)))
+        assert found.box.as_tuple() == pytest.approx((90.0, 20.0, 100.0, 60.0))
+
+    def test_a_box_outside_or_without_area_is_dropped(self) -> None:
+        assert parse_annotation(annotation(region(x=101.0), region(width=0.0))) == (Verdict.INCOMPLETE, ())
+
+    def test_a_quarter_turn_gives_the_upright_box_around_it(self) -> None:
+        # Turned clockwise about its top-left corner (50, 20): 20 px of width go down, 40 px of height go left.
+        _, (found,) = parse_annotation(annotation(region(x=50.0, rotation=90.0)))
+        assert found.box.as_tuple() == pytest.approx((10.0, 20.0, 50.0, 40.0))
+
+    @pytest.mark.parametrize(
+        "odd",
+        [
+            {**region(), "type": "polygonlabels"},
+            region(rectanglelabels=[]),
+            region(x=None),
+            region(x=float("nan")),
+            {**region(), "original_width": None},
+            {**region(), "image_rotation": 90},
+        ],
+        ids=["another kind", "no label", "no number", "not finite", "no size", "turned image"],
+    )
+    def test_what_cannot_be_read_makes_the_annotation_incomplete(self, odd: dict[str, Any]) -> None:
+        assert parse_annotation(annotation(region(), odd)) == (Verdict.INCOMPLETE, ())
+
+
+def parsed_config(*classes: str) -> ElementTree.Element:
+    return ElementTree.fromstring(labeling_config(classes))  # noqa: S314 - we wrote it
+
+
+class TestLabelingConfig:
+    def test_choices_and_labels_stand_above_the_image(self) -> None:
+        view = parsed_config("scratch", "dent")
+        assert [child.tag for child in view] == ["Choices", "RectangleLabels", "Image"]
+        assert [choice.get("value") for choice in view[0]] == [NO_DAMAGE, UNUSABLE]
+
+    def test_every_class_has_a_color_and_a_hotkey_of_its_own(self) -> None:
+        view = parsed_config(*(f"class {n}" for n in range(12)))
+        hotkeys = [element.get("hotkey") for element in view.iter() if element.get("hotkey")]
+        assert len(hotkeys) == len(set(hotkeys)) == 14
+        assert len({label.get("background") for label in view[1]}) == 8
