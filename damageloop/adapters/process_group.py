@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -47,10 +48,17 @@ class ProcessGroup:
         for number in (signal.SIGTERM, signal.SIGKILL):
             with suppress(ProcessLookupError):
                 os.killpg(self._guard.pid, number)
-            with suppress(subprocess.TimeoutExpired):
-                self._guard.wait(_GRACE_S)
+                self._wait_until_empty()
         if self._guard.stdin is not None:
             self._guard.stdin.close()
+
+    def _wait_until_empty(self) -> None:
+        """Wait for every member, not for the guard alone; ends with ProcessLookupError, or after the grace."""
+        until = time.monotonic() + _GRACE_S
+        while time.monotonic() < until:
+            self._guard.poll()
+            os.killpg(self._guard.pid, 0)
+            time.sleep(0.02)
 
 
 def end_orphans(runs_dir: Path, folder: Path) -> int:

@@ -125,6 +125,8 @@ class LabelStudioTool:
         reviews = [
             _review(task, annotation)
             for task in self._annotated_tasks(filters, is_full=True)
+            # A task that a person made by hand is about none of our images.
+            if isinstance(task["data"].get("image_id"), int)
             for annotation in task["annotations"]
             if since is None or _moment(annotation["updated_at"]) >= since
         ]
@@ -134,6 +136,7 @@ class LabelStudioTool:
         """Return the ids of all annotations that exist now."""
         found: set[str] = set()
         cut_short: list[int] = []
+        # No annotation has the id 0: the filter excludes nothing, it makes the server list the ids.
         for task in self._annotated_tasks([where("annotations_ids", "not_contains", "String", "0")], is_full=False):
             listed = task["annotations_ids"]
             if len(listed) >= MAX_LISTED_IDS:
