@@ -132,4 +132,5 @@ class Core:
     def weights_folders(self) -> list[Path]:
         """Return where weights files are looked for, in order."""
         configured = self.settings.weights_dir
-        return [*([configured.expanduser().resolve()] if configured else []), *STARTERS]
+        own = self.settings.root / "weights"
+        return [*([configured.expanduser().resolve()] if configured else []), own, *STARTERS]

@@ -100,11 +100,13 @@ class Worker:
 
     def _train(self) -> TrainChallenger:
         from damageloop.adapters.pipeline import DvcPipelineRunner
+        from damageloop.adapters.weights import find_weights
 
         core, settings = self.core, self.core.settings
+        base = find_weights(core.params.model.base, core.weights_folders)
         environment = {
             "DAMAGELOOP_IMAGE_STORE_URL": settings.image_store,
-            "DAMAGELOOP_WEIGHTS_DIR": ":".join(str(folder) for folder in core.weights_folders[:1]),
+            "DAMAGELOOP_WEIGHTS_DIR": str(base.parent),
             "MLFLOW_TRACKING_URI": settings.mlflow,
         }
         runner = DvcPipelineRunner(

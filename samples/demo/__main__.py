@@ -26,7 +26,7 @@ def main() -> int:
     except DemoRefusedError as exc:
         print(f"Error: {exc}", file=sys.stderr)
         return 2
-    platform = Platform(settings.root, _environment(source))
+    platform = Platform(settings.root)
     result = home.result()
     if result is None:
         code, result = _run(home, platform)
@@ -76,13 +76,6 @@ def _arguments() -> tuple[Source, bool]:
         size=given.size,
     )
     return source, given.fresh
-
-
-def _environment(source: Source) -> dict[str, str]:
-    """Return where the base weights are, if they were named by a path."""
-    if source.base and Path(source.base).is_file():
-        return {"DAMAGELOOP_WEIGHTS_DIR": str(Path(source.base).resolve().parent)}
-    return {}
 
 
 def _addresses(settings: Settings, home: DemoHome) -> dict[str, str]:

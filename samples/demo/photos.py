@@ -74,6 +74,26 @@ def make_photos(folder: Path, source: Source) -> dict[str, Any]:
     return {"photos": len(content["images"]), "classes": _classes(content)}
 
 
+def take_base(source: Source, home: Path) -> None:
+    """Copy the base weights into the home, so that the platform finds them there from now on.
+
+    Raises:
+        DemoRefusedError: If there is no such file.
+    """
+    if not source.base:
+        return
+    configured = os.environ.get("DAMAGELOOP_WEIGHTS_DIR")
+    places = [Path(source.base), *([Path(configured) / source.base] if configured else [])]
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        raise DemoRefusedError(
+            f"BASE={source.base} is no file, and DAMAGELOOP_WEIGHTS_DIR ({configured or 'not set'}) has none of that "
+            "name; give its path, or set DAMAGELOOP_WEIGHTS_DIR to its folder."
+        )
+    (home / "weights").mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(found, home / "weights" / found.name)
+
+
 def write_params(template: Path, target: Path, source: Source, classes: list[str]) -> None:
     """Write the demo's params.yaml: the product's, with the classes of the photos and the demo's sizes."""
     params = yaml.safe_load(template.read_text())

@@ -25,9 +25,9 @@ class DemoFailedError(Exception):
 class Platform:
     """Commands and routes of one platform in `home`."""
 
-    def __init__(self, home: Path, environment: dict[str, str]) -> None:
+    def __init__(self, home: Path) -> None:
         self.home = home
-        self._environment = os.environ | {"DAMAGELOOP_HOME": str(home)} | environment
+        self._environment = os.environ | {"DAMAGELOOP_HOME": str(home)}
         self.settings = Settings(home=home)
 
     def command(self, *words: str) -> None:

@@ -15,7 +15,7 @@ from damageloop.domain.annotation import LabeledBox
 from damageloop.domain.geometry import from_coco
 from samples.annotator import PhotoTruth, Truth, WorkReport, annotate
 from samples.demo.home import DemoHome
-from samples.demo.photos import make_photos, write_params
+from samples.demo.photos import make_photos, take_base, write_params
 from samples.demo.platform import Platform
 from samples.labeling_page import LabelingPage
 
@@ -64,6 +64,7 @@ class Demo:
             self._is_up = True
 
     def _photos(self) -> dict[str, Any]:
+        take_base(self._home.source, self._home.home)
         made = make_photos(self._home.folder, self._home.source)
         write_params(ROOT / "params.yaml", self._home.folder / "params.yaml", self._home.source, made["classes"])
         return made

@@ -190,10 +190,8 @@ def test_the_challenger_is_registered_with_its_snapshot(live: PlatformUnderTest,
 
 
 def test_the_export_agrees_with_torch(small_demo: PlatformUnderTest, result: Result) -> None:
-    manifest = json.loads(
-        (small_demo.home / "releases" / result["decisions"][0]["challenger"] / "manifest.json").read_text()
-    )
-    agreement = manifest["source"]["agreement"]
+    release = small_demo.home / "releases" / result["decisions"][0]["challenger"]
+    agreement = json.loads((release / "agreement.json").read_text())
     assert agreement["max_box_difference_px"] < 0.5
     assert agreement["max_score_difference"] < 0.005
 
