@@ -189,7 +189,7 @@ make_environment() { # make_environment NAME WHAT LOCK...
         "$uv" venv --quiet --no-project --no-config --python "$(command -v "$python")" "$path"
         printf '%s %s\n' "$root" "$environments" >"$path/made-in"
     fi
-    with_progress "$what" "$uv" pip sync --no-config --require-hashes --strict --build-constraints requirements/build.txt \
+    with_progress "$what" "$uv" pip sync --compile-bytecode --no-config --require-hashes --strict --build-constraints requirements/build.txt \
         --python "$path/bin/python" "$@"
     rm -f "$path.unfinished"
 }

@@ -15,6 +15,7 @@ from damageloop.params import Params
 from damageloop.ports import Clock
 from damageloop.ports.persistence import UnitOfWork, UnitOfWorkFactory
 from damageloop.services.build_snapshot import labeled_entries
+from damageloop.services.ingest_images import IMPORT_BEAT, is_importing
 from damageloop.services.ledger import Ledger
 from damageloop.services.plan_loop import LoopState, OpenRoundState, Plan, plan_loop
 from damageloop.services.renew_pre_annotations import RENEWED
@@ -79,6 +80,7 @@ class AdvanceLoop:
             renewed_version=work.facts.get(RENEWED),
             open_while_training=params.round.open_while_training,
             annotation_sequence=work.annotations.sequence(),
+            is_importing=is_importing(work.facts.get(IMPORT_BEAT), self.clock.now()),
             ended_badly={
                 k: j.error or j.state.value
                 for k, j in latest_jobs.items()

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from damageloop.domain.annotation import Annotation, ImportedTruth, LabeledBox, Verdict
@@ -18,6 +19,9 @@ from damageloop.ports.persistence import UnitOfWork, UnitOfWorkFactory
 
 Progress = Callable[[int, int], None]
 COMMIT_EVERY = 50
+# Rounds and snapshots wait for an import that beats, so that they see all of it; one that was killed beats no more.
+IMPORT_BEAT = "import.beat_at"
+IMPORT_LEASE = timedelta(seconds=60)
 
 
 @dataclass
@@ -69,6 +73,8 @@ class IngestImages:
             with self.units() as work:
                 for file in looked:
                     self._take(work, file, vehicles, report)
+                is_last = start + COMMIT_EVERY >= len(files)
+                work.facts.set(IMPORT_BEAT, None if is_last else self.clock.now().isoformat())
                 if not is_dry_run:
                     work.commit()
             progress(min(start + COMMIT_EVERY, len(files)), len(files))
@@ -176,6 +182,11 @@ def _checked(path: Path, truth: ImportedTruth | None, size_wh: tuple[int, int]) 
             )
         boxes.append(LabeledBox(box.damage_class, inside))
     return tuple(boxes)
+
+
+def is_importing(beat_at: str | None, now: datetime) -> bool:
+    """Tell whether an import is running, by the fact `IMPORT_BEAT`."""
+    return beat_at is not None and now - datetime.fromisoformat(beat_at) < IMPORT_LEASE
 
 
 def find_photos(paths: Iterable[Path]) -> list[Path]:

@@ -39,6 +39,7 @@ class LoopState:
         is_trained: The newest snapshot has a registered model.
         undecided: Registered challenger that the gate has not judged.
         to_promote: Challenger that the gate let through and that is not yet champion.
+        is_importing: An import is running: what is chosen or versioned now would miss a part of it.
         renewed_version: Version whose pre-annotations the untouched tasks show.
         ended_badly: Error by key of the newest job, where that job failed or was cancelled.
         active: Progress in words by key of queued and running jobs.
@@ -65,6 +66,7 @@ class LoopState:
     renewed_version: int | None
     open_while_training: bool
     annotation_sequence: int = 0
+    is_importing: bool = False
     ended_badly: Mapping[str, str] = field(default_factory=dict)
     active: Mapping[str, str] = field(default_factory=dict)
 
@@ -111,6 +113,7 @@ def _turn(key: str) -> str:
 
 
 _Step = tuple[list[JobRequest], list[str]]
+_IMPORT = "the import that is running"
 
 
 def _scoring(state: LoopState) -> _Step:
@@ -142,6 +145,8 @@ def _renewal(state: LoopState) -> _Step:
 def _rounds(state: LoopState) -> _Step:
     if state.rounds:
         return _unclosed_rounds(state)
+    if state.is_importing:
+        return [], [_IMPORT]
     if state.n_unscored and state.champion is not None:
         return [], []
     pending = _pending_promotion(state)
@@ -201,6 +206,8 @@ def _snapshot(state: LoopState) -> _Step:
         return [], [f"the next snapshot: {missing}" for missing in state.missing_kinds]
     if state.snapshot_stop:
         return [], [f"a person: snapshots are stopped: {state.snapshot_stop}"]
+    if state.is_importing:
+        return [], [_IMPORT]
     # The sequence in the key: a snapshot that failed is tried again when the annotations have changed.
     key = f"build_snapshot:{state.n_snapshots + 1}:{state.annotation_sequence}"
     return [JobRequest(JobKind.BUILD_SNAPSHOT, key)], []
