@@ -21,7 +21,15 @@ from damageloop.domain.image import Image
 from damageloop.domain.split import Split, split_of_group
 from damageloop.errors import InvalidInputError
 from damageloop.params import Params
-from damageloop.services.ingest_images import IngestImages, IngestReport, find_photos
+from damageloop.services.ingest_images import (
+    COMMIT_EVERY,
+    IMPORT_BEAT,
+    IMPORT_LEASE,
+    IngestImages,
+    IngestReport,
+    find_photos,
+    is_importing,
+)
 from tests.fakes.clock import FakeClock
 from tests.fakes.database import SqliteUnits, sqlite_units
 from tests.fakes.photos import make_params
@@ -347,3 +355,21 @@ def test_no_transaction_is_held_while_files_are_decoded(world: World, monkeypatc
 
     monkeypatch.setattr(FsspecImageStore, "examine", write_meanwhile)
     assert world.run().accepted == 2
+
+
+def test_an_import_is_known_to_run_until_it_ends(world: World) -> None:
+    place(world.folder, *[f"{number:02d}.jpg" for number in range(COMMIT_EVERY + 1)])
+    running = []
+
+    def note(_done: int, _total: int) -> None:
+        with world.units(read_only=True) as work:
+            running.append(is_importing(work.facts.get(IMPORT_BEAT), world.clock.now()))
+
+    world.ingest(find_photos([world.folder]), {}, {}, note)
+    assert running == [True, False]
+
+
+def test_a_killed_import_is_not_waited_for_for_ever(world: World) -> None:
+    beat_at = world.clock.now().isoformat()
+    assert is_importing(beat_at, world.clock.now())
+    assert not is_importing(beat_at, world.clock.now() + IMPORT_LEASE)

@@ -288,3 +288,11 @@ def test_the_loop_always_has_something_to_do_or_says_what_it_waits_for(state: Lo
     plan = plan_loop(state)
     assert plan.jobs or plan.waiting_for
     assert plan == plan_loop(state)
+
+
+def test_rounds_and_snapshots_wait_for_a_running_import() -> None:
+    for state, kind in ((SCORED, JobKind.OPEN_ROUND), (LABELED, JobKind.BUILD_SNAPSHOT)):
+        assert kind in kinds(plan_loop(state))
+        plan = plan_loop(replace(state, is_importing=True))
+        assert kind not in kinds(plan)
+        assert "the import that is running" in plan.waiting_for
