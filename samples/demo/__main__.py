@@ -21,6 +21,9 @@ def main() -> int:
     settings = Settings()
     # A terminated demo cleans up as an interrupted one does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if is_fresh and settings.root.exists():
+        # Processes that still run in the old home would lose their files with its name.
+        Platform(settings.root).command("down")
     try:
         home = open_home(settings.root, source, is_fresh, _say)
     except DemoRefusedError as exc:
