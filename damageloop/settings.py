@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from pydantic import model_validator
+from pydantic import ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from damageloop.errors import InvalidInputError
 
 
 class Settings(BaseSettings):
@@ -30,6 +33,19 @@ class Settings(BaseSettings):
     ml_backend_port: int = 9090
     mlflow_port: int = 5000
     log_level: str = "INFO"
+
+    def __init__(self, **values: Any) -> None:
+        """Read the environment.
+
+        Raises:
+            InvalidInputError: If a variable has a value that it cannot have; the sentence names it.
+        """
+        try:
+            super().__init__(**values)
+        except ValidationError as exc:
+            first = exc.errors()[0]
+            name = "_".join(str(part) for part in first["loc"]).upper()
+            raise InvalidInputError(f"DAMAGELOOP_{name}: {first['msg']}.") from exc
 
     @model_validator(mode="before")
     @classmethod

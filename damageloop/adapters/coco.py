@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,8 +37,14 @@ def read_coco(path: Path) -> CocoFile:
         InvalidInputError: If it is no such file; the sentence names the entry.
     """
     content = _parsed(path)
-    categories = {c["id"]: str(c["name"]) for c in sorted(content["categories"], key=lambda c: int(c["id"]))}
-    names = {image["id"]: Path(str(image["file_name"])).name for image in content["images"]}
+    try:
+        categories = {c["id"]: str(c["name"]) for c in sorted(content["categories"], key=lambda c: int(c["id"]))}
+        names = {image["id"]: Path(str(image["file_name"])).name for image in content["images"]}
+    except (KeyError, TypeError, ValueError) as exc:
+        raise InvalidInputError(
+            f"{path.name} is no COCO detection file: each category needs id and name, each image id and file_name."
+        ) from exc
+    _refuse_repeated(path, list(names.values()))
     boxes: dict[str, list[LabeledBox]] = {name: [] for name in names.values()}
     for number, annotation in enumerate(content["annotations"], start=1):
         if annotation.get("iscrowd"):
@@ -48,16 +56,26 @@ def read_coco(path: Path) -> CocoFile:
     return CocoFile(tuple(categories.values()), groups, truths)
 
 
+def _refuse_repeated(path: Path, names: Sequence[str]) -> None:
+    """Refuse two images of one name: folders are not looked at, so each would get the other's boxes."""
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise InvalidInputError(f"{path.name} has two images with the file name {repeated[0]}: give each its own.")
+
+
 def _parsed(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text())
     except FileNotFoundError as exc:
         raise InvalidInputError(f"There is no annotation file {path}.") from exc
+    except OSError as exc:
+        raise InvalidInputError(f"The annotation file {path} could not be read: {exc.strerror}.") from exc
     except (json.JSONDecodeError, UnicodeDecodeError) as exc:
         raise InvalidInputError(f"{path.name} is no valid JSON: {exc}.") from exc
-    missing = [key for key in ("images", "annotations", "categories") if key not in content]
+    keys = ("images", "annotations", "categories")
+    missing = [key for key in keys if not (isinstance(content, dict) and isinstance(content.get(key), list))]
     if missing:
-        raise InvalidInputError(f"{path.name} is no COCO detection file: it has no {', '.join(missing)}.")
+        raise InvalidInputError(f"{path.name} is no COCO detection file: it has no list of {', '.join(missing)}.")
     return dict(content)
 
 
@@ -86,6 +104,8 @@ def read_vehicles(path: Path) -> dict[str, str]:
             rows = list(csv.DictReader(lines))
     except FileNotFoundError as exc:
         raise InvalidInputError(f"There is no file {path}.") from exc
+    except (OSError, UnicodeDecodeError, csv.Error) as exc:
+        raise InvalidInputError(f"{path.name} could not be read as CSV: {exc}.") from exc
     if rows and not {"file", "vehicle"} <= set(rows[0]):
         raise InvalidInputError(f"{path.name} needs the columns file and vehicle in its first line.")
     for number, row in enumerate(rows, start=2):

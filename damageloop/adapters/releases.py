@@ -26,6 +26,8 @@ class FolderReleaseStore:
     def publish(self, version: int, files: Mapping[str, Path], manifest: ReleaseManifest) -> ReleaseManifest:
         """Copy files and write the manifest with their hashes; publishing the same again changes nothing.
 
+        A worker that was killed and runs again may have opened another run: where it came from is told by the first.
+
         Raises:
             ConflictError: If the version exists with other content: a release never changes.
             UnavailableError: If the disk fails.
@@ -37,12 +39,11 @@ class FolderReleaseStore:
             hashes = {name: _copy(path, temporary / name) for name, path in sorted(files.items())}
             complete = replace(manifest, model_version=version, files=hashes)
             _write_manifest(temporary / MANIFEST, complete)
-            self._move_into_place(temporary, version, complete)
+            return self._move_into_place(temporary, version, complete)
         except OSError as exc:
             raise UnavailableError(f"Release {version} could not be written: {exc.strerror or exc}.") from exc
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-        return complete
 
     def manifest(self, version: int) -> ReleaseManifest:
         """Return the manifest. Raises NotFoundError."""
@@ -67,18 +68,21 @@ class FolderReleaseStore:
                 raise ConflictError(_damaged(name, version))
         return folder
 
-    def _move_into_place(self, temporary: Path, version: int, complete: ReleaseManifest) -> None:
+    def _move_into_place(self, temporary: Path, version: int, complete: ReleaseManifest) -> ReleaseManifest:
         target = self._root / str(version)
         try:
             os.rename(temporary, target)
         except OSError:  # a folder that holds something is never replaced
             if not target.is_dir():
                 raise
-            if self.manifest(version) != complete:
+            known = self.manifest(version)
+            if replace(known, source={}) != replace(complete, source={}):
                 raise ConflictError(
                     f"Release {version} exists with other content and never changes: publish a new version."
                 ) from None
             self.folder(version)
+            return known
+        return complete
 
 
 def _check_names(files: Mapping[str, Path]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from damageloop.adapters.supervisor import Supervisor
 from damageloop.bootstrap.core import Core
 from damageloop.bootstrap.processes import programs
-from damageloop.errors import ConflictError
+from damageloop.errors import ConflictError, InvalidInputError
 from damageloop.settings import Settings
 
 
@@ -34,16 +34,19 @@ def make_supervisor(say: Callable[[str], None], settings: Settings | None = None
 def answer_photos(paths: Sequence[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Yield each photo's answer by the champion, in the API's schema; a file that can't be read has an error."""
     from damageloop.bootstrap.api import build_api
-    from damageloop.domain.answer import image_to_json
-    from damageloop.services.answer_damage import NoReadableImageError
+    from damageloop.services.answer_damage import NoReadableImageError, answer_unreadable
 
     services = build_api(Settings())
-    services.champion.refresh()
-    version = str(services.champion.current().manifest.model_version)
+    services.champion.load_now()
     for path in paths:
         try:
-            yield path, services.answer_damage([(path.name, path.read_bytes())])
+            yield path, services.answer_damage([(path.name, _content(path))])
         except NoReadableImageError as exc:
-            images = [image_to_json(image) for image in exc.images]
-            yield path, {"request_id": None, "model_version": version, "outcome": None, "images": images}
-    services.close()
+            yield path, answer_unreadable(exc)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise InvalidInputError(f"{path} could not be read: {exc.strerror}.") from exc

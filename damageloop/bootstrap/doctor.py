@@ -62,6 +62,8 @@ def _checked(name: str, check: Callable[[], Finding]) -> Check:
         return Check(name, False, str(exc), "see the sentence")
     except httpx.HTTPError as exc:
         return Check(name, False, f"no answer ({type(exc).__name__})", "`damageloop up` starts what is missing")
+    except OSError as exc:
+        return Check(name, False, f"{exc.filename or name}: {exc.strerror or exc}", "`damageloop init` makes it")
     return Check(name, ok, detail, None if ok else mend)
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from damageloop.adapters.database.migrate import upgrade
 from damageloop.adapters.secrets import Secrets
-from damageloop.adapters.supervisor import Supervisor
 from damageloop.bootstrap.cli import make_supervisor
 from damageloop.bootstrap.core import Core, template
 from damageloop.bootstrap.processes import LABEL_STUDIO_PASSWORD
@@ -31,7 +30,7 @@ LABEL_STUDIO_TOKEN = "label-studio-token"  # noqa: S105
 NEEDED = ("mlflow", "label-studio", "ml-backend")
 
 
-def initialise(settings: Settings, params_file: Path | None, say: Say) -> Supervisor:
+def initialise(settings: Settings, params_file: Path | None, say: Say) -> None:
     """Make the platform in `settings.root`, with its outside services running when it returns.
 
     Args:
@@ -55,7 +54,6 @@ def initialise(settings: Settings, params_file: Path | None, say: Say) -> Superv
     say(f"model         {_register_base(core)}")
     _connect_label_studio(core)
     say("label studio  project, storage, ML backend and webhook are connected")
-    return supervisor
 
 
 def is_initialised(settings: Settings) -> bool:

@@ -10,6 +10,7 @@ from damageloop.bootstrap.cli import make_core
 from damageloop.cli.output import JsonOption, print_json, print_table, say
 from damageloop.domain.job import ACTIVE_STATES, Job, JobRequest
 from damageloop.errors import ConflictError
+from damageloop.services.cancel_job import CancelJob
 
 app = typer.Typer(help="Jobs: list, cancel, retry.", invoke_without_command=True)
 
@@ -35,10 +36,7 @@ def list_jobs(
 @app.command()
 def cancel(job_id: int) -> None:
     """Ask a job to end; what it had finished stays."""
-    core = make_core()
-    with core.units() as work:
-        work.jobs.ask_to_cancel(job_id)
-        work.commit()
+    CancelJob(make_core().units)(job_id)
     say(f"Job {job_id} is asked to end.")
 
 

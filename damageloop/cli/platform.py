@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -35,14 +36,19 @@ def init(
     ] = False,
 ) -> None:
     """Make a platform in DAMAGELOOP_HOME; doing it again changes nothing."""
+    from damageloop.bootstrap.cli import make_supervisor
     from damageloop.bootstrap.initialise import initialise
 
     settings = Settings()
     if download_weights:
         _download(settings)
-    supervisor = initialise(settings, params, say)
-    if not keep_running:
-        supervisor.stop()
+    # A platform that people work on is left as it was.
+    ran_before = {state.name for state in make_supervisor(say, settings).states() if state.pid is not None}
+    try:
+        initialise(settings, params, say)
+    finally:
+        if not keep_running:
+            _stop_all_but(settings, ran_before)
     say(f"Done. `damageloop up` starts the platform in {settings.root}.")
 
 
@@ -151,6 +157,20 @@ def _status() -> dict[str, Any]:
         "counts": counts,
         "waiting_for": [*([job.key for job in plan.jobs]), *plan.waiting_for],
     }
+
+
+def _stop_all_but(settings: Settings, names: Set[str]) -> None:
+    from damageloop.bootstrap.cli import make_supervisor
+
+    supervisor = make_supervisor(say, settings)
+    if not supervisor.is_running():
+        return
+    if not names:
+        supervisor.stop()
+        return
+    started = [s.name for s in supervisor.states() if s.pid is not None and s.name not in names]
+    if started:
+        supervisor.stop_some(started)
 
 
 def _download(settings: Settings) -> None:

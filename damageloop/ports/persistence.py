@@ -10,7 +10,7 @@ from typing import Any, Protocol, Self
 
 from damageloop.domain.annotation import Annotation
 from damageloop.domain.image import Image, Origin, QuarantinedFile, StoredImage
-from damageloop.domain.job import Job, JobKind, JobRequest, JobState
+from damageloop.domain.job import Job, JobRequest, JobState
 from damageloop.domain.key import ApiKey, Scope
 from damageloop.domain.prediction import Prediction
 from damageloop.domain.promotion import Decision, DecisionKind, ModelVersion, Promotion, PromotionReason
@@ -129,8 +129,6 @@ class RoundRepository(Protocol):
     def item_of_image(self, image_id: int) -> RoundItem | None:
         """Return the newest item of an image, or None when no round ever held it."""
 
-    def image_of_task(self, task_id: int) -> int | None: ...
-
 
 class SnapshotRepository(Protocol):
     """Snapshots that are written, tagged and pushed."""
@@ -187,7 +185,6 @@ class JobRepository(Protocol):
         """Return jobs, newest first; only those older than `before_id` where it is given."""
 
     def active(self) -> list[Job]: ...
-    def latest_of_key(self, key: str) -> Job | None: ...
     def begin(self, job_id: int, now: datetime, lease_until: datetime) -> Job | None:
         """Take the job if it waits or its lease has run out; None when another worker holds it or it ended."""
 
@@ -215,8 +212,6 @@ class JobRepository(Protocol):
         """Remember that a worker was told again."""
 
     def ask_to_cancel(self, job_id: int) -> Job: ...
-    def n_failures(self, key: str) -> int: ...
-    def succeeded_kinds(self, kind: JobKind) -> list[Job]: ...
 
 
 class KeyRepository(Protocol):

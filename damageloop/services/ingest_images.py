@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -61,9 +62,11 @@ class IngestImages:
             is_dry_run: Decode and check, write nothing.
 
         Raises:
-            InvalidInputError: If a truth names a class that params.yaml does not have.
+            InvalidInputError: If a truth names a class that params.yaml does not have, or if two files share a name
+                that has a truth or a vehicle.
         """
         self._check_classes(truths)
+        _refuse_repeated_names(files, {*truths, *vehicles})
         report = IngestReport()
         for start in range(0, len(files), COMMIT_EVERY):
             # Before the transaction: decoding takes longer than other writers should wait.
@@ -182,6 +185,15 @@ def _checked(path: Path, truth: ImportedTruth | None, size_wh: tuple[int, int]) 
             )
         boxes.append(LabeledBox(box.damage_class, inside))
     return tuple(boxes)
+
+
+def _refuse_repeated_names(files: Sequence[Path], known: Set[str]) -> None:
+    """Refuse two files of one name of which something is said: folders are not looked at, so each would get it."""
+    for name, count in Counter(path.name for path in files).items():
+        if count > 1 and name in known:
+            raise InvalidInputError(
+                f"{count} files are called {name}, and annotations and vehicles go by the file name: give each its own."
+            )
 
 
 def is_importing(beat_at: str | None, now: datetime) -> bool:

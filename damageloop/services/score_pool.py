@@ -11,7 +11,7 @@ import numpy as np
 
 from damageloop.domain.image import Image
 from damageloop.domain.prediction import DetectorAnswer, Prediction
-from damageloop.errors import DamageloopError
+from damageloop.errors import DamageloopError, UnavailableError
 from damageloop.params import Params
 from damageloop.ports import Clock, Detector, FeatureStore, ImageStore, JobContext
 from damageloop.ports.persistence import UnitOfWorkFactory
@@ -60,6 +60,9 @@ class ScorePool:
         for image in images:
             try:
                 answers[image.id] = detector.detect(self.store.load(image.store_key))
+            except UnavailableError:
+                # The store or the engine, not this image: the job is tried again, and no image counts as failed.
+                raise
             except DamageloopError as exc:
                 # One bad image never stops the rest; `verify` names images whose bytes are gone.
                 logger.warning("image %s was not scored: %s", image.id, exc)

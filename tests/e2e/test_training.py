@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -18,24 +19,27 @@ SHARES = {Split.TRAIN: 0.60, Split.VAL: 0.15, Split.TEST: 0.25}
 
 
 def import_reviewed(platform: PlatformUnderTest, folder: Path, is_corrupted: bool) -> None:
-    """Import 120 vehicles whose boxes people have drawn; corrupted: the train ones were drawn at random places."""
-    coco = generate(folder, vehicles=120, views=3, seed=77, size_wh=(320, 240))
-    if is_corrupted:
-        _corrupt(coco)
-    done = platform.command("import", str(folder), "--annotations", str(coco), "--json")
-    assert done["accepted"] == 360
-
-
-def _corrupt(coco: Path) -> None:
+    """Import 140 vehicles whose boxes people have drawn; corrupted: the train ones were drawn where nothing is."""
+    coco = generate(folder, vehicles=140, views=2, seed=77, size_wh=(320, 240))
     content = json.loads(coco.read_text())
-    train = {image["id"] for image in content["images"] if split_of_group(image["group"], 0, SHARES) is Split.TRAIN}
+    for image in content["images"]:
+        # Other vehicles than the demo's, which are numbered in the same way.
+        image["group"] = f"later-{image['group']}"
+    if is_corrupted:
+        _corrupt(content)
+    coco.write_text(json.dumps(content))
+    done = platform.command("import", str(folder), "--annotations", str(coco), "--json")
+    assert done["accepted"] == 280
+
+
+def _corrupt(content: dict[str, Any]) -> None:
+    train = {i["id"] for i in content["images"] if split_of_group(i["group"], 0, SHARES) is Split.TRAIN}
     for row in content["annotations"]:
         if row["image_id"] in train:
-            # The mirrored place: as many boxes as before, of the same sizes, where nothing is.
+            # The mirrored place: as many boxes as before, of the same sizes, under the other name.
             x, y, width, height = row["bbox"]
             row["bbox"] = [320 - x - width, 240 - y - height, width, height]
             row["category_id"] = 3 - row["category_id"]
-    coco.write_text(json.dumps(content))
 
 
 def train_longer(platform: PlatformUnderTest, epochs: int) -> None:

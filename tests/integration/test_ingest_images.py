@@ -306,6 +306,16 @@ def test_an_unknown_class_stops_the_import_before_anything_is_written(world: Wor
     assert (world.images(), world.stored_files()) == ({}, set())
 
 
+def test_two_photos_of_one_name_do_not_get_each_others_boxes(world: World) -> None:
+    for folder in ("left", "right"):
+        (world.folder / folder).mkdir()
+        (world.folder / folder / "a.jpg").write_bytes(photo(len(folder)))
+    with pytest.raises(InvalidInputError, match=r"2 files are called a\.jpg"):
+        world.run(truths={"a.jpg": ImportedTruth((DENT,))})
+    assert (world.images(), world.stored_files()) == ({}, set())
+    assert world.run().accepted == 2
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -313,6 +323,9 @@ def test_an_unknown_class_stops_the_import_before_anything_is_written(world: Wor
         ({"annotations": [{"image_id": 8, "category_id": 1, "bbox": [0, 0, 1, 1]}]}, "annotation 1: it refers to 8"),
         ({"annotations": [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 0, 1]}]}, "annotation 1: bad bbox"),
         ({"annotations": [{"image_id": 1, "category_id": 1, "bbox": [0, 0]}]}, "annotation 1: bad bbox"),
+        ({"categories": [{"name": "dent"}]}, "each category needs id and name"),
+        ({"images": [{"id": 1, "file_name": "x/a.jpg"}, {"id": 2, "file_name": "y/a.jpg"}]}, r"the file name a\.jpg"),
+        ({"images": {}}, "it has no list of images"),
     ],
 )
 def test_a_wrong_entry_of_a_coco_file_is_named(tmp_path: Path, changes: dict[str, Any], words: str) -> None:

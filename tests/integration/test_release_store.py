@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,15 @@ def test_publishing_the_same_again_changes_nothing(
     inside = [path for path in (tmp_path / "releases").rglob("*") if path.is_file()]
     assert [item for item in before if item[0] in inside] == sorted((p, p.stat().st_mtime_ns) for p in inside)
     assert [path.name for path in (tmp_path / "releases").iterdir()] == ["7"]
+
+
+def test_another_run_of_the_same_training_keeps_the_release_that_is_there(
+    store: FolderReleaseStore, files: dict[str, Path]
+) -> None:
+    # A worker was killed between the end of its run and the registration: MLflow then gives a new run.
+    first = store.publish(7, files, replace(MANIFEST, source={"run_id": "a"}))
+    assert store.publish(7, files, replace(MANIFEST, source={"run_id": "b"})) == first
+    assert store.manifest(7).source == {"run_id": "a"}
 
 
 def test_publishing_other_content_under_a_version_is_refused(store: FolderReleaseStore, files: dict[str, Path]) -> None:

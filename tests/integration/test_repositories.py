@@ -280,7 +280,6 @@ def test_items_keep_their_rank_and_follow_their_life(units: UnitOfWorkFactory) -
             (ids[0], ItemState.REVIEWED, 70),
             (ids[1], ItemState.PENDING, None),
         ]
-        assert work.rounds.image_of_task(90) == ids[2]
         assert work.rounds.item_of_image(ids[1]) == items[2]
         assert [r.id for r in work.rounds.unclosed()] == [opened.id]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from damageloop.adapters.database.tables import JobRow
@@ -52,10 +52,6 @@ class SqlJobs:
     def active(self) -> list[Job]:
         query = select(JobRow).where(JobRow.state.in_(_ACTIVE)).order_by(JobRow.id)
         return [to_job(row) for row in self._session.scalars(query)]
-
-    def latest_of_key(self, key: str) -> Job | None:
-        row = self._session.scalars(select(JobRow).where(JobRow.key == key).order_by(JobRow.id.desc())).first()
-        return to_job(row) if row else None
 
     def begin(self, job_id: int, now: datetime, lease_until: datetime) -> Job | None:
         is_free = or_(
@@ -138,14 +134,6 @@ class SqlJobs:
             row.state = JobState.CANCELLED.value
         self._session.flush()
         return to_job(row)
-
-    def n_failures(self, key: str) -> int:
-        query = select(func.count()).where(JobRow.key == key, JobRow.state == JobState.FAILED.value)
-        return self._session.scalar(query) or 0
-
-    def succeeded_kinds(self, kind: JobKind) -> list[Job]:
-        query = select(JobRow).where(JobRow.kind == kind.value, JobRow.state == JobState.SUCCEEDED.value)
-        return [to_job(row) for row in self._session.scalars(query.order_by(JobRow.id))]
 
     def _row(self, job_id: int) -> JobRow:
         row = self._session.get(JobRow, job_id)

@@ -112,10 +112,6 @@ class SqlRounds:
         row = self._session.scalars(query).first()
         return to_item(row) if row else None
 
-    def image_of_task(self, task_id: int) -> int | None:
-        query = select(RoundItemRow.image_id).where(RoundItemRow.task_id == task_id)
-        return self._session.scalars(query).first()
-
     def _row(self, round_id: int) -> RoundRow:
         row = self._session.get(RoundRow, round_id)
         if row is None:
