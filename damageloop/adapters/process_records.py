@@ -113,11 +113,11 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
 def _marked(run_folder: Path) -> Iterator[tuple[psutil.Process, str]]:
     for process in psutil.process_iter():
         try:
-            environment = process.environ()
-        except psutil.Error:
+            folder, _, name = process.environ().get(MARKER, "").rpartition(":")
+            is_ours = folder == str(run_folder) and process.status() != psutil.STATUS_ZOMBIE
+        except (psutil.Error, OSError):  # it ended meanwhile, or is another account's
             continue
-        folder, _, name = environment.get(MARKER, "").rpartition(":")
-        if folder == str(run_folder) and process.status() != psutil.STATUS_ZOMBIE:
+        if is_ours:
             yield process, name
 
 

@@ -13,7 +13,7 @@ def find_weights(name: str, folders: Sequence[Path]) -> Path:
 
     Args:
         name: A bare file name, as `model.base` in params.yaml gives it.
-        folders: `DAMAGELOOP_WEIGHTS_DIR`, where it is set, then `starter/`.
+        folders: `DAMAGELOOP_WEIGHTS_DIR`, where it is set, then the home's `weights/`, then `starter/`.
 
     Raises:
         InvalidInputError: If the name holds a folder: params.yaml goes to machines where that path is not.

@@ -270,7 +270,7 @@ def test_a_program_without_a_port_is_ready_when_its_log_says_so(platform: Platfo
     platform.specs = [spec]
     platform.supervisor().start()
     (state,) = platform.supervisor().states()
-    assert psutil.Process(state.pid).nice() == psutil.Process().nice() + 5
+    assert psutil.Process(state.pid).nice() == min(psutil.Process().nice() + 5, 19)
     assert "all set" in spec.log_file.read_text()
     platform.supervisor().start()
     assert "is running" in platform.lines[-1]

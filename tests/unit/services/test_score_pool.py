@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,7 +25,8 @@ class BrokenStore:
 def scoring(error: DamageloopError) -> ScorePool:
     unused: Any = None
     store: Any = BrokenStore(error)
-    return ScorePool(unused, store, unused, lambda version: unused, unused, make_params())
+    detector: Any = SimpleNamespace(detect=None)
+    return ScorePool(unused, store, unused, lambda version: detector, unused, make_params())
 
 
 def test_an_image_whose_bytes_are_gone_costs_no_other_its_score() -> None:
