@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 # Every process of the group carries these, so that what a killed guard left can be told from other processes.
-_FOLDER = "DAMAGELOOP_RUN_FOLDER"
+_FOLDER = "DAMAGELOOP_TRAINING_FOLDER"
 _OWNER = "DAMAGELOOP_RUN_OWNER"
 _GRACE_S = 2.0
 

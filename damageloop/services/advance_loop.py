@@ -27,7 +27,7 @@ _WAITING = frozenset({ItemState.PENDING, ItemState.SENT})
 
 @dataclass(frozen=True, slots=True)
 class AdvanceLoop:
-    """One turn: cheap enough for every few seconds, safe to run twice at once (keys are single-flight)."""
+    """One turn, every few seconds; safe to run twice at once, since keys are single-flight."""
 
     units: UnitOfWorkFactory
     ledger: Ledger

@@ -24,7 +24,9 @@ LEASE = timedelta(seconds=30)
 BEAT_EVERY_S = 5.0
 # A nudge that nobody took for this long is sent again.
 RESEND_AFTER = timedelta(seconds=20)
-MAX_ATTEMPTS = 5
+MAX_ATTEMPTS = 8
+# An outside system that stays away is asked again after 20, 40, 80 s and so on: some half an hour in all.
+MAX_PAUSE = timedelta(minutes=10)
 _CANCELLED = "Cancelled by a person."
 
 
@@ -105,8 +107,8 @@ class Ledger:
         logger.warning("job %s (%s) waits to be tried again: %s", job.id, job.key, error)
         with self.units() as work:
             work.jobs.requeue(job.id, job.attempts, str(error))
-            # Counted from now, so that the sweeper's next look is also the pause before the next attempt.
-            work.jobs.mark_sent(job.id, self.clock.now())
+            # As though it were sent later: the sweeper sends it again when the pause is over.
+            work.jobs.mark_sent(job.id, self.clock.now() + _pause(job.attempts) - RESEND_AFTER)
             work.commit()
         return JobState.QUEUED
 
@@ -121,6 +123,12 @@ class Ledger:
         # A nudge that fails is no loss: the sweeper sends again.
         with suppress(UnavailableError):
             self.queue.send(job.id, job.queue.value)
+
+
+def _pause(attempts: int) -> timedelta:
+    """Return how long an outside system is left alone after so many attempts."""
+    doubled: timedelta = RESEND_AFTER * 2 ** (attempts - 1)
+    return min(doubled, MAX_PAUSE)
 
 
 class _Beat:

@@ -124,13 +124,16 @@ def _scoring(state: LoopState) -> _Step:
 
 
 def _promotion(state: LoopState) -> _Step:
+    jobs = []
     if state.to_promote is not None:
         version = state.to_promote
-        return [JobRequest(JobKind.PROMOTE, f"promote:v{version}", {"model_version": version})], []
-    if state.undecided is not None:
+        jobs.append(JobRequest(JobKind.PROMOTE, f"promote:v{version}", {"model_version": version}))
+    # The gate compares with the champion, so it waits for a promotion; but not for one that ended badly.
+    is_free = all(job.key in state.ended_badly for job in jobs)
+    if state.undecided is not None and is_free:
         version = state.undecided
-        return [JobRequest(JobKind.DECIDE_PROMOTION, f"decide:v{version}", {"model_version": version})], []
-    return [], []
+        jobs.append(JobRequest(JobKind.DECIDE_PROMOTION, f"decide:v{version}", {"model_version": version}))
+    return jobs, []
 
 
 def _renewal(state: LoopState) -> _Step:

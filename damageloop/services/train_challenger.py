@@ -56,7 +56,9 @@ class TrainChallenger:
             "code_revision": snapshot.code_revision,
             "lock_hash": snapshot.lock_hash,
         }
-        run_id = self.registry.start_run(f"challenger-{version}", tags, _flat(self.params))
+        # The training takes the parameters that the snapshot committed; an edit since then is not in it.
+        is_same = snapshot.params_hash == self.params.hash()
+        run_id = self.registry.start_run(f"challenger-{version}", tags, _flat(self.params) if is_same else {})
         request = TrainingRequest(snapshot.git_tag, key, run_id)
         try:
             return self.runner.run(request, context.progress, context.is_cancelled), run_id

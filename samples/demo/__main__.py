@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
+
+from damageloop.errors import InvalidInputError
 from damageloop.settings import Settings
 from samples.demo.home import DemoHome, DemoRefusedError, Source, open_home
 from samples.demo.platform import DemoFailedError, Platform
@@ -18,12 +21,16 @@ from samples.demo.steps import Demo
 def main() -> int:
     """Run the demo; return 0 for any recorded decision, 1 when a step failed, 2 when it can't run as asked."""
     source, is_fresh = _arguments()
-    settings = Settings()
+    try:
+        settings = Settings()
+    except InvalidInputError as exc:
+        print(f"Error: {exc}", file=sys.stderr)
+        return 2
     # A terminated demo cleans up as an interrupted one does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if is_fresh and settings.root.exists():
         # Processes that still run in the old home would lose their files with its name.
-        Platform(settings.root).command("down")
+        Platform(settings.root).stop()
     try:
         home = open_home(settings.root, source, is_fresh, _say)
     except DemoRefusedError as exc:
@@ -51,13 +58,16 @@ def _run(home: DemoHome, platform: Platform) -> tuple[int, dict[str, Any] | None
     except KeyboardInterrupt:
         _say("Interrupted. `make demo` goes on at the first missing step.")
         return 130, None
-    except (DemoFailedError, DemoRefusedError) as exc:
+    except DemoRefusedError as exc:
         print(f"Error: {exc}", file=sys.stderr)
+        return 2, None
+    except (DemoFailedError, httpx.HTTPError) as exc:
+        print(f"Error: {exc} The logs are in {home.home / 'logs'}.", file=sys.stderr)
         return 1, None
     finally:
         # A second Ctrl-C must not leave processes behind.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        platform.command("down")
+        platform.stop()
 
 
 def _arguments() -> tuple[Source, bool]:

@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from damageloop.adapters.coco import read_coco
+from damageloop.errors import InvalidInputError
 from samples.demo.home import DemoRefusedError, Source
 from samples.generator.write import generate
 
@@ -112,6 +114,10 @@ def _take_real(source: Source, photos: Path, truth: Path) -> None:
         raise DemoRefusedError(f"IMAGES={source.images} is no folder.")
     if not source.annotations or not annotations.is_file():
         raise DemoRefusedError("IMAGES needs ANNOTATIONS=coco.json: the simulated annotator must know the truth.")
+    try:
+        read_coco(annotations)
+    except InvalidInputError as exc:
+        raise DemoRefusedError(f"ANNOTATIONS can't be used: {exc}") from exc
     content = json.loads(annotations.read_text())
     kept = _limited(content["images"], source.limit, source.seed)
     photos.mkdir(parents=True)

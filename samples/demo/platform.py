@@ -34,6 +34,10 @@ class Platform:
         """Run a `damageloop` command that prints for people; its output goes where ours goes."""
         self._check(words, self._run(words, capture=False).returncode)
 
+    def stop(self) -> None:
+        """Stop whatever runs; what hinders it is printed by the command itself."""
+        self._run(["down"], capture=False)
+
     def command_json(self, *words: str) -> Any:
         """Run a `damageloop` command with --json and return what it says."""
         done = self._run([*words, "--json"], capture=True)
@@ -80,8 +84,11 @@ class Platform:
 
     def _send(self, method: str, path: str, **request: Any) -> Any:
         key = (self.settings.secrets_dir / "admin-api-key").read_text().strip()
-        with httpx.Client(trust_env=False, timeout=60.0, headers={"X-API-Key": key}) as client:
-            answer = client.request(method, f"{self.settings.api_url}/v1{path}", **request)
+        try:
+            with httpx.Client(trust_env=False, timeout=60.0, headers={"X-API-Key": key}) as client:
+                answer = client.request(method, f"{self.settings.api_url}/v1{path}", **request)
+        except httpx.HTTPError as exc:
+            raise DemoFailedError(f"{method} {path} had no answer ({type(exc).__name__}).") from exc
         if answer.is_error:
             raise DemoFailedError(f"{method} {path} answered {answer.status_code}: {answer.text}")
         return answer.json()
@@ -97,6 +104,10 @@ class Platform:
 
 
 def _raise_failure(jobs: list[dict[str, Any]]) -> None:
-    for job in jobs:
+    """Raise if the newest job of a key failed; one that was mended since by a retry is forgiven."""
+    newest: dict[str, dict[str, Any]] = {}
+    for job in sorted(jobs, key=lambda job: int(job["id"])):
+        newest[job["key"]] = job
+    for job in newest.values():
         if job["state"] == "failed":
             raise DemoFailedError(f"Job {job['id']} ({job['kind']}) failed: {job['error']}")

@@ -60,7 +60,7 @@ def start(platform: PlatformUnderTest) -> None:
 
 
 def test_a_training_whose_worker_is_killed_is_run_again_and_promoted(copied: PlatformUnderTest, tmp_path: Path) -> None:
-    train_longer(copied, epochs=8)
+    train_longer(copied, epochs=20)
     import_reviewed(copied, tmp_path / "photos", is_corrupted=False)
     start(copied)
     running = "SELECT id FROM jobs WHERE kind = 'train_challenger' AND state = 'running' AND message LIKE 'epoch%'"
@@ -83,7 +83,7 @@ def test_a_training_whose_worker_is_killed_is_run_again_and_promoted(copied: Pla
 
 
 def test_a_challenger_trained_on_corrupted_labels_is_refused(copied: PlatformUnderTest, tmp_path: Path) -> None:
-    train_longer(copied, epochs=5)
+    train_longer(copied, epochs=4)
     import_reviewed(copied, tmp_path / "photos", is_corrupted=True)
     start(copied)
     decision = copied.wait("a decision", lambda: newest_decision(copied), timeout_s=420)

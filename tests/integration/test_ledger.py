@@ -179,11 +179,14 @@ def test_an_outside_system_that_does_not_answer_is_tried_again_until_it_is_given
     for attempt in range(1, MAX_ATTEMPTS):
         assert ledger.run(job_id, unavailable) is JobState.QUEUED
         assert job_of(ledger, job_id).attempts == attempt
+        # 20, 40, 80 s and so on, at most ten minutes.
+        pause_s = min(20 * 2 ** (attempt - 1), 600)
+        clock.advance(seconds=pause_s - 1)
         assert ledger.sweep() == []
-        clock.advance(seconds=RESEND_AFTER.total_seconds() + 1)
+        clock.advance(seconds=2)
         assert ledger.sweep() == [job_id]
     assert ledger.run(job_id, unavailable) is JobState.FAILED
-    assert job_of(ledger, job_id).error == "Label Studio does not answer. Given up after 5 attempts."
+    assert job_of(ledger, job_id).error == "Label Studio does not answer. Given up after 8 attempts."
 
 
 def test_a_job_that_works_at_last_shows_no_old_error(ledger: Ledger) -> None:

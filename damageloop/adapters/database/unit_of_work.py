@@ -102,7 +102,7 @@ class SqlUnitOfWork:
         self._session.rollback()
         self._session.close()
         if isinstance(error, OperationalError):
-            raise UnavailableError("The database did not answer; see its log.") from error
+            raise UnavailableError("The database did not answer in time; it may be busy, full or away.") from error
 
     def commit(self) -> None:
         self._session.commit()

@@ -296,3 +296,9 @@ def test_rounds_and_snapshots_wait_for_a_running_import() -> None:
         plan = plan_loop(replace(state, is_importing=True))
         assert kind not in kinds(plan)
         assert "the import that is running" in plan.waiting_for
+
+
+def test_a_promotion_that_ended_badly_does_not_keep_later_challengers_from_the_gate() -> None:
+    state = replace(SNAPSHOT, to_promote=2, undecided=3)
+    assert keys(plan_loop(state)).count("decide:v3") == 0
+    assert "decide:v3" in keys(plan_loop(replace(state, ended_badly={"promote:v2": "its release is damaged"})))
