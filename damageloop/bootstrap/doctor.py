@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import httpx
 
 from damageloop.adapters.database.migrate import is_current
-from damageloop.adapters.label_studio.inspection import ProjectState, inspect
-from damageloop.adapters.label_studio.setup import SAMPLING
+from damageloop.adapters.label_studio.inspection import inspect
 from damageloop.adapters.secrets import Secrets
 from damageloop.bootstrap.core import Core
-from damageloop.bootstrap.initialise import ADMIN_KEY, LABEL_STUDIO_TOKEN, WEBHOOK_SECRET
-from damageloop.errors import DamageloopError
+from damageloop.bootstrap.initialise import ADMIN_KEY, LABEL_STUDIO_TOKEN, WEBHOOK_SECRET, webhook_url
+from damageloop.bootstrap.project_checks import Expected, Finding, judge
+from damageloop.errors import ConflictError, DamageloopError, InvalidInputError, NotFoundError, UnavailableError
 from damageloop.params import load_params
 from damageloop.services.renew_pre_annotations import RENEWED
 from damageloop.settings import Settings
@@ -32,9 +32,6 @@ class Check:
     mend: str | None = None
 
 
-Finding = tuple[bool, str, str]
-
-
 def examine(settings: Settings) -> list[Check]:
     """Return every check; one that cannot be made has failed."""
     core = Core(settings)
@@ -48,29 +45,68 @@ def examine(settings: Settings) -> list[Check]:
         "api": lambda: _answers(f"{settings.api_url}/v1/health/ready", "`damageloop up` starts it"),
         "ml backend": lambda: _answers(f"{settings.ml_backend_url}/health", "`damageloop up` starts it"),
         "label studio": lambda: _answers(f"{settings.label_studio}/health", "`damageloop up` starts it"),
-        "label studio project": lambda: _project(core),
-        "queue order": lambda: _queue_order(core),
-        "webhook": lambda: _webhook(core),
     }
-    return [_checked(name, check) for name, check in checks.items()]
+    return [*(_checked(name, check) for name, check in checks.items()), *_project(core)]
+
+
+def _project(core: Core) -> list[Check]:
+    """Return the checks of the Label Studio project; a single failed one when it can't be read."""
+    findings: dict[str, Finding] = {}
+
+    def read() -> Finding:
+        findings.update(_judged(core))
+        return findings.pop("label studio project")
+
+    first = _checked("label studio project", read)
+    return [first, *(_check(name, finding) for name, finding in findings.items())]
+
+
+def _judged(core: Core) -> dict[str, Finding]:
+    settings = core.settings
+    with core.units(read_only=True) as work:
+        renewed = work.facts.get(RENEWED)
+    expected = Expected(
+        webhook_url=webhook_url(settings),
+        webhook_secret=Secrets(settings.secrets_dir).read(WEBHOOK_SECRET),
+        ml_backend_url=settings.ml_backend_url,
+        bound_version=None if renewed is None else str(renewed),
+    )
+    token = settings.label_studio_token.read_text().strip()
+    return judge(inspect(settings.label_studio, token, core.tool_identity.project_id), expected)
 
 
 def _checked(name: str, check: Callable[[], Finding]) -> Check:
     try:
-        ok, detail, mend = check()
+        return _check(name, check())
     except DamageloopError as exc:
-        return Check(name, False, str(exc), "see the sentence")
+        return Check(name, False, str(exc), _mend(exc))
     except httpx.HTTPError as exc:
         return Check(name, False, f"no answer ({type(exc).__name__})", "`damageloop up` starts what is missing")
     except OSError as exc:
         return Check(name, False, f"{exc.filename or name}: {exc.strerror or exc}", "`damageloop init` makes it")
+
+
+def _check(name: str, finding: Finding) -> Check:
+    ok, detail, mend = finding
     return Check(name, ok, detail, None if ok else mend)
+
+
+def _mend(error: DamageloopError) -> str:
+    """Return what mends most errors of a family."""
+    if isinstance(error, UnavailableError):
+        return "`damageloop up` starts what is missing"
+    if isinstance(error, InvalidInputError):
+        return "correct the value that is named; `damageloop init` makes a file that is missing"
+    return "`damageloop init` makes it"
 
 
 def _secrets(settings: Settings) -> Finding:
     kept = Secrets(settings.secrets_dir)
-    for name in (ADMIN_KEY, WEBHOOK_SECRET, LABEL_STUDIO_TOKEN):
-        kept.read(name)
+    try:
+        for name in (ADMIN_KEY, WEBHOOK_SECRET, LABEL_STUDIO_TOKEN):
+            kept.read(name)
+    except ConflictError as exc:
+        return False, str(exc), f"`chmod -R go= {settings.secrets_dir}`"
     return True, f"{settings.secrets_dir}, readable by the owner only", ""
 
 
@@ -87,37 +123,13 @@ def _disk(settings: Settings) -> Finding:
 def _weights(core: Core) -> Finding:
     from damageloop.adapters.weights import find_weights
 
-    return True, str(find_weights(core.params.model.base, core.weights_folders)), ""
+    name = core.params.model.base
+    try:
+        return True, str(find_weights(name, core.weights_folders)), ""
+    except NotFoundError as exc:
+        return False, str(exc), f"put {name} into one of these folders"
 
 
 def _answers(url: str, mend: str) -> Finding:
     answer = httpx.get(url, timeout=5.0, trust_env=False)
     return answer.is_success, f"{url} answers {answer.status_code}", mend
-
-
-def _project(core: Core) -> Finding:
-    state = _state(core)
-    is_right = state.sampling == SAMPLING
-    return is_right, f"project {state.project_id}, sampling {state.sampling!r}", "`damageloop init` sets it again"
-
-
-def _queue_order(core: Core) -> Finding:
-    """Tell whether tasks are served by our ranks: another bound version silently makes their order random."""
-    with core.units(read_only=True) as work:
-        wanted = work.facts.get(RENEWED)
-    if wanted is None:
-        return True, "no round was opened yet", ""
-    bound = _state(core).model_version
-    detail = f"Label Studio orders by version {bound!r}, the last sent is {wanted}"
-    return bound == str(wanted), detail, "the next round binds it; `damageloop jobs` says what hinders it"
-
-
-def _webhook(core: Core) -> Finding:
-    url = f"{core.settings.api_url}/v1/webhooks/label-studio"
-    found = url in _state(core).webhook_urls
-    return found, url if found else "there is none to this platform", "`damageloop init` makes it again"
-
-
-def _state(core: Core) -> ProjectState:
-    token = core.settings.label_studio_token.read_text().strip()
-    return inspect(core.settings.label_studio, token, core.tool_identity.project_id)

@@ -70,6 +70,20 @@ def refresh(settings: Settings) -> None:
     _make_workspace(settings, settings.params_file, lambda _: None)
 
 
+def reconnect(settings: Settings) -> None:
+    """Set Label Studio to this home's folder and these ports, which may be others than when it was connected.
+
+    Raises:
+        DamageloopError: If Label Studio does not answer or refuses.
+    """
+    _connect_label_studio(Core(settings))
+
+
+def webhook_url(settings: Settings) -> str:
+    """Return where Label Studio sends its events."""
+    return f"{settings.api_url}/v1/webhooks/label-studio"
+
+
 def _make_home(settings: Settings, say: Say) -> None:
     settings.root.mkdir(parents=True, exist_ok=True)
     kept = Secrets(settings.secrets_dir)
@@ -121,7 +135,7 @@ def _connect_label_studio(core: Core) -> None:
     plan = ProjectPlan(
         classes=core.params.labels.classes,
         storage_dir=images / "sha256",
-        webhook_url=f"{settings.api_url}/v1/webhooks/label-studio",
+        webhook_url=webhook_url(settings),
         webhook_secret=kept.read(WEBHOOK_SECRET),
         ml_backend_url=settings.ml_backend_url,
     )

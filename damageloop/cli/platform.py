@@ -58,20 +58,18 @@ OnlyOption = Annotated[list[str] | None, typer.Option("--only", help="Just this 
 def up(only: OnlyOption = None) -> None:
     """Start the platform, made first where it is missing; prints addresses and where the secrets are."""
     from damageloop.bootstrap.cli import make_supervisor
-    from damageloop.bootstrap.initialise import initialise, is_initialised, refresh
-    from damageloop.bootstrap.processes import LABEL_STUDIO_PASSWORD, LABEL_STUDIO_USER
+    from damageloop.bootstrap.initialise import initialise, is_initialised, reconnect, refresh
 
     settings = Settings()
     if not is_initialised(settings):
         initialise(settings, None, say)
     refresh(settings)
     make_supervisor(say, settings).start(only)
-    say("")
-    say(f"Label Studio  {settings.label_studio}  user {LABEL_STUDIO_USER}")
-    say(f"              password in {settings.secrets_dir / LABEL_STUDIO_PASSWORD}")
-    say(f"API           {settings.api_url}/v1  key in {settings.secrets_dir / 'admin-api-key'}")
-    say(f"MLflow        {settings.mlflow}")
-    say("`damageloop status` says what the loop waits for; `damageloop down` stops everything.")
+    try:
+        if not only:
+            reconnect(settings)
+    finally:
+        _say_addresses(settings)
 
 
 def down(only: OnlyOption = None) -> None:
@@ -130,6 +128,17 @@ def verify(as_json: JsonOption = False) -> None:
                 say(f"       {violation}")
     if not all(invariant.is_ok for invariant in found):
         raise typer.Exit(1)
+
+
+def _say_addresses(settings: Settings) -> None:
+    from damageloop.bootstrap.processes import LABEL_STUDIO_PASSWORD, LABEL_STUDIO_USER
+
+    say("")
+    say(f"Label Studio  {settings.label_studio}  user {LABEL_STUDIO_USER}")
+    say(f"              password in {settings.secrets_dir / LABEL_STUDIO_PASSWORD}")
+    say(f"API           {settings.api_url}/v1  key in {settings.secrets_dir / 'admin-api-key'}")
+    say(f"MLflow        {settings.mlflow}")
+    say("`damageloop status` says what the loop waits for; `damageloop down` stops everything.")
 
 
 def _status() -> dict[str, Any]:

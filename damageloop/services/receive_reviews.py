@@ -14,7 +14,8 @@ from typing import Any
 from damageloop.domain.annotation import Annotation
 from damageloop.ports import AnnotationTool, Clock, ExternalReview, ToolIdentity
 from damageloop.ports.persistence import UnitOfWork, UnitOfWorkFactory
-from damageloop.services.snapshot_stops import OTHER_TOOL
+from damageloop.services.restored_tool import HIGHEST_ID, remember_highest, stop_for_restored_tool
+from damageloop.services.snapshot_stops import OTHER_TOOL, allow_accepted_deletions
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,16 @@ class ReviewReport:
     changed: int = 0
     deleted: int = 0
     reviewed_items: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the database knew before the tool was asked: what others take in meanwhile must not look deleted."""
+
+    event_ids: list[int]
+    mark: datetime | None
+    external_ids: set[str]
+    highest_id: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +72,28 @@ class ReceiveReviews:
         return report
 
     def __call__(self) -> ReviewReport:
-        """Read everything new.
+        """Read everything new; from another or a restored tool nothing is taken in, and snapshots are stopped.
 
         Raises:
             UnavailableError: If the tool does not answer; nothing is lost, the mark stays.
         """
         if not self._is_same_tool():
             return ReviewReport()
-        with self.units(read_only=True) as work:
-            events = work.inbox.unprocessed()
-            mark = _parse(work.facts.get(MARK))
-            # Before the tool's list: what another process takes in meanwhile must not look deleted.
-            known = work.annotations.external_ids(SOURCE)
-        reviews = list(self.tool.reviews_since(mark - OVERLAP if mark else None))
+        known = self._known()
+        reviews = list(self.tool.reviews_since(known.mark - OVERLAP if known.mark else None))
         existing = self.tool.review_ids()
-        if self._came_back(existing - known - {review.external_id for review in reviews}):
+        if self._came_back(existing - known.external_ids - {review.external_id for review in reviews}):
             reviews = list(self.tool.reviews_since(None))
-        return self._keep(reviews, known - existing, [event.id for event in events], mark)
+        return self._keep(reviews, existing, known)
+
+    def _known(self) -> _Known:
+        with self.units(read_only=True) as work:
+            return _Known(
+                event_ids=[event.id for event in work.inbox.unprocessed()],
+                mark=_parse(work.facts.get(MARK)),
+                external_ids=work.annotations.external_ids(SOURCE),
+                highest_id=work.facts.get(HIGHEST_ID),
+            )
 
     def _came_back(self, unread: set[str]) -> bool:
         """Tell whether a deleted annotation exists again, as after a restored backup: its change is long past."""
@@ -86,20 +102,23 @@ class ReceiveReviews:
         with self.units(read_only=True) as work:
             return any(a.is_deleted and a.external_id in unread for a in work.annotations.all(SOURCE))
 
-    def _keep(
-        self, reviews: list[ExternalReview], deleted: set[str], event_ids: list[int], mark: datetime | None
-    ) -> ReviewReport:
-        report = ReviewReport(events=len(event_ids))
+    def _keep(self, reviews: list[ExternalReview], existing: set[str], known: _Known) -> ReviewReport:
+        report = ReviewReport(events=len(known.event_ids))
         with self.units() as work:
+            if stop_for_restored_tool(work, existing, known.external_ids, known.highest_id, self.clock.now()):
+                work.commit()
+                return ReviewReport()
             for review in _of_known_images(work, reviews):
                 report.changed += work.annotations.upsert(_to_annotation(review))
             fresh = {review.external_id for review in reviews}
-            report.deleted = work.annotations.tombstone(SOURCE, sorted(deleted - fresh))
+            report.deleted = work.annotations.tombstone(SOURCE, sorted(known.external_ids - existing - fresh))
+            allow_accepted_deletions(work)
+            remember_highest(work, existing, known.highest_id)
             report.reviewed_items = work.rounds.mark_reviewed(SOURCE)
-            work.inbox.mark_processed(event_ids, self.clock.now())
+            work.inbox.mark_processed(known.event_ids, self.clock.now())
             if reviews:
                 newest = max(review.updated_at for review in reviews)
-                work.facts.set(MARK, max(newest, mark or newest).isoformat())
+                work.facts.set(MARK, max(newest, known.mark or newest).isoformat())
             work.commit()
         return report
 

@@ -42,11 +42,12 @@ def _corrupt(content: dict[str, Any]) -> None:
             row["category_id"] = 3 - row["category_id"]
 
 
-def train_longer(platform: PlatformUnderTest, epochs: int) -> None:
+def train_with(platform: PlatformUnderTest, *, epochs: int, image_size: int) -> None:
     """Edit the workspace's params.yaml, which is the live one."""
     path = platform.settings.params_file
     params = yaml.safe_load(path.read_text())
     params["training"]["epochs"] = epochs
+    params["model"]["image_size"] = image_size
     path.write_text(yaml.safe_dump(params, sort_keys=False))
 
 
@@ -60,7 +61,8 @@ def start(platform: PlatformUnderTest) -> None:
 
 
 def test_a_training_whose_worker_is_killed_is_run_again_and_promoted(copied: PlatformUnderTest, tmp_path: Path) -> None:
-    train_longer(copied, epochs=20)
+    # The champion looks at 128 px, where most scratches vanish.
+    train_with(copied, epochs=5, image_size=256)
     import_reviewed(copied, tmp_path / "photos", is_corrupted=False)
     start(copied)
     running = "SELECT id FROM jobs WHERE kind = 'train_challenger' AND state = 'running' AND message LIKE 'epoch%'"
@@ -83,7 +85,7 @@ def test_a_training_whose_worker_is_killed_is_run_again_and_promoted(copied: Pla
 
 
 def test_a_challenger_trained_on_corrupted_labels_is_refused(copied: PlatformUnderTest, tmp_path: Path) -> None:
-    train_longer(copied, epochs=4)
+    train_with(copied, epochs=4, image_size=128)
     import_reviewed(copied, tmp_path / "photos", is_corrupted=True)
     start(copied)
     decision = copied.wait("a decision", lambda: newest_decision(copied), timeout_s=420)

@@ -15,8 +15,10 @@ import pytest
 from werkzeug.serving import make_server
 
 from damageloop.adapters.label_studio.client import LabelStudioTool
+from damageloop.adapters.label_studio.inspection import inspect
 from damageloop.adapters.label_studio.session import LabelStudioSession
 from damageloop.adapters.label_studio.setup import SECRET_HEADER, Connection, ProjectPlan, connect
+from damageloop.bootstrap.project_checks import Expected, judge
 from damageloop.domain.annotation import LabeledBox, Verdict
 from damageloop.domain.geometry import Box
 from damageloop.domain.prediction import Detection
@@ -100,6 +102,17 @@ class TestConnecting:
         (webhook,) = _webhooks(server, first.project_id)
         assert webhook["url"] == moved.webhook_url
         assert webhook["headers"] == {SECRET_HEADER: "another"}
+
+    def test_the_image_folder_follows_a_moved_home(self, server: RunningServer, plan: ProjectPlan) -> None:
+        first = connect(server.base_url, server.token, plan)
+        other = server.images.parent / "moved"
+        other.mkdir(exist_ok=True)
+        moved = replace(plan, storage_dir=other)
+        assert connect(server.base_url, server.token, moved).storage_id == first.storage_id
+        session = LabelStudioSession(server.base_url, server.token)
+        query = {"project": first.project_id}
+        found = session.request("GET", "api/storages/localfiles/", "list storages", query)
+        assert [storage["path"] for storage in found] == [str(other)]
 
     def test_the_project_serves_by_uncertainty_and_does_not_train_on_save(
         self, server: RunningServer, connection: Connection
@@ -193,6 +206,13 @@ class TestMlBackend:
         (webhook,) = _webhooks(server, connection.project_id)
         assert webhook["url"] == plan.webhook_url
         assert connect(server.base_url, server.token, plan) == connection
+
+    def test_doctor_finds_nothing_wrong_with_it(
+        self, server: RunningServer, plan: ProjectPlan, connection: Connection, backend: RunningBackend
+    ) -> None:
+        state = inspect(server.base_url, server.token, connection.project_id)
+        findings = judge(state, Expected(plan.webhook_url, SECRET, backend.url, bound_version=None))
+        assert {name: detail for name, (ok, detail, _) in findings.items() if not ok} == {}
 
     def test_a_task_opened_without_a_prediction_is_answered(
         self, tool: LabelStudioTool, backend: RunningBackend, annotator: Person

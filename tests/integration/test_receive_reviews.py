@@ -3,90 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from damageloop.domain.annotation import Annotation, LabeledBox, Verdict
-from damageloop.domain.geometry import Box
-from damageloop.domain.image import Origin
+from damageloop.domain.annotation import Verdict
 from damageloop.domain.labels import NO_DAMAGE
-from damageloop.domain.round import ItemState, RoundItem, RoundKind, RoundState, Share
-from damageloop.domain.snapshot import Snapshot
+from damageloop.domain.round import RoundState
 from damageloop.domain.split import Split
 from damageloop.errors import UnavailableError
-from damageloop.ports import TaskDraft, ToolIdentity
+from damageloop.ports import ToolIdentity
 from damageloop.services.note_review_event import NoteReviewEvent
-from damageloop.services.receive_reviews import MARK, OVERLAP, SOURCE, ReceiveReviews
-from damageloop.services.snapshot_stops import allow_deletions, snapshot_stop
+from damageloop.services.receive_reviews import MARK, OVERLAP
+from damageloop.services.snapshot_stops import allow_deletions
 from tests.fakes.annotation_tool import FakeAnnotationTool
-from tests.fakes.clock import FakeClock
-from tests.fakes.database import SqliteUnits, sqlite_units
-from tests.fakes.photos import SIZE_WH, make_params, make_stored
-
-PARAMS = make_params()
-DENT, SCRATCH = LabeledBox("dent", Box(1, 1, 50, 50)), LabeledBox("scratch", Box(2, 2, 9, 60))
-N_IMAGES = 40
-
-
-@dataclass
-class World:
-    units: SqliteUnits
-    tool: FakeAnnotationTool
-    clock: FakeClock
-    receive: ReceiveReviews
-    tasks: dict[int, int]
-
-    def annotations(self) -> dict[str, Annotation]:
-        with self.units(read_only=True) as work:
-            return {a.external_id: a for a in work.annotations.all(SOURCE)}
-
-    def open_round(self, state: RoundState = RoundState.OPEN, is_sent: bool = True) -> None:
-        with self.units() as work:
-            items = [RoundItem(i, Share.CHOSEN, n, None, "a reason") for n, i in enumerate(self.tasks)]
-            work.rounds.add(1, RoundKind.QUERY, "entropy", 1, 0, self.clock.now(), items)
-            work.rounds.set_state(1, state, self.clock.now())
-            work.commit()
-        if is_sent:
-            self.send()
-
-    def send(self) -> None:
-        with self.units() as work:
-            work.rounds.set_tasks(1, self.tasks)
-            work.commit()
-
-    def reviewed(self) -> set[int]:
-        with self.units(read_only=True) as work:
-            return {i.image_id for i in work.rounds.items(1) if i.state is ItemState.REVIEWED}
-
-    def stop(self) -> str | None:
-        with self.units(read_only=True) as work:
-            return snapshot_stop(work, PARAMS)
-
-    def take_snapshot(self) -> None:
-        with self.units() as work:
-            images = len(work.annotations.external_ids(SOURCE))
-            counts = {"train": {"images": images}, "val": {"images": 0}, "test": {"images": 0}}
-            number = work.snapshots.next_id()
-            row = Snapshot(number, f"snapshot-{number:04d}", "c", "h", None, counts, "r", "l", "p", self.clock.now())
-            work.snapshots.add(row, work.annotations.sequence())
-            work.commit()
+from tests.integration.review_world import DENT, SCRATCH, World, review_world
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    clock, tool = FakeClock(), FakeAnnotationTool()
-    with sqlite_units(tmp_path, clock) as units:
-        with units() as work:
-            images = [
-                work.images.add(make_stored(n), f"{n}.jpg", f"car{n}", Split.TRAIN, Origin.IMPORT)
-                for n in range(1, N_IMAGES + 1)
-            ]
-            work.commit()
-        tasks = tool.import_tasks([TaskDraft(i.id, i.store_key, SIZE_WH) for i in images])
-        yield World(units, tool, clock, ReceiveReviews(units, tool, clock), tasks)
+    with review_world(tmp_path) as made:
+        yield made
 
 
 def later(tool: FakeAnnotationTool, duration: timedelta) -> None:
@@ -176,7 +115,7 @@ def test_the_mark_is_the_tools_clock_and_never_goes_back(world: World) -> None:
     with world.units(read_only=True) as work:
         mark = work.facts.get(MARK)
     assert mark == world.tool._reviews[newest].updated_at.isoformat()
-    world.tool.delete(newest)
+    world.delete(newest)
     world.receive()
     with world.units(read_only=True) as work:
         assert work.facts.get(MARK) == mark
@@ -188,7 +127,7 @@ def test_the_mark_is_the_tools_clock_and_never_goes_back(world: World) -> None:
 def test_a_deleted_annotation_becomes_a_tombstone(world: World) -> None:
     kept, deleted = world.tool.submit(world.tasks[1], [DENT]), world.tool.submit(world.tasks[2], [DENT])
     world.receive()
-    world.tool.delete(deleted)
+    world.delete(deleted)
     assert world.receive().deleted == 1
     assert {i: a.is_deleted for i, a in world.annotations().items()} == {kept: False, deleted: True}
     with world.units(read_only=True) as work:
@@ -202,7 +141,7 @@ def test_a_deleted_annotation_counts_as_a_change(world: World) -> None:
     world.receive()
     with world.units(read_only=True) as work:
         before = work.annotations.sequence()
-    world.tool.delete(deleted)
+    world.delete(deleted)
     world.receive()
     with world.units(read_only=True) as work:
         assert work.annotations.changed_in_train(before) == 1
@@ -212,7 +151,7 @@ def test_a_deleted_annotation_that_a_backup_brought_back_lives_again(world: Worl
     review_id = world.tool.submit(world.tasks[1], [DENT])
     backup = world.tool._reviews[review_id]
     world.receive()
-    world.tool.delete(review_id)
+    world.delete(review_id)
     later(world.tool, 3 * OVERLAP)
     world.tool.submit(world.tasks[2], [DENT])
     world.receive()
@@ -273,15 +212,9 @@ def test_a_review_made_before_the_round_was_written_down_as_sent_is_marked_later
 # --- what stops snapshots --------------------------------------------------------------------------------------
 
 
-def review_all(world: World) -> list[str]:
-    ids = [world.tool.submit(task, [DENT]) for task in world.tasks.values()]
-    world.receive()
-    return ids
-
-
 @pytest.mark.parametrize("other", [ToolIdentity(2, "2026-01-01T00:00:00.000000Z"), ToolIdentity(1, "2026-05-05")])
 def test_another_label_studio_stops_snapshots_and_is_not_read(world: World, other: ToolIdentity) -> None:
-    review_all(world)
+    world.review_all()
     known, world.tool._identity = world.tool._identity, other
     reviews, world.tool._reviews = world.tool._reviews, {}
     before = world.annotations()
@@ -296,37 +229,37 @@ def test_another_label_studio_stops_snapshots_and_is_not_read(world: World, othe
 
 
 def test_a_few_deletions_stop_nothing_and_more_than_the_share_stop_snapshots(world: World) -> None:
-    ids = review_all(world)
+    ids = world.review_all()
     world.take_snapshot()
     for review_id in ids[:2]:
-        world.tool.delete(review_id)
+        world.delete(review_id)
     world.receive()
     # 2 of 40 are 5 %, which is not more than 5 %.
     assert world.stop() is None
-    world.tool.delete(ids[2])
+    world.delete(ids[2])
     world.receive()
     assert str(world.stop()).startswith("3 of 40 annotations were deleted")
 
 
 def test_deletions_that_a_person_allowed_stop_nothing_and_later_ones_do(world: World) -> None:
-    ids = review_all(world)
+    ids = world.review_all()
     world.take_snapshot()
     for review_id in ids[:10]:
-        world.tool.delete(review_id)
+        world.delete(review_id)
     world.receive()
     with world.units() as work:
         assert allow_deletions(work) == 10
         work.commit()
     assert world.stop() is None
     for review_id in ids[10:13]:
-        world.tool.delete(review_id)
+        world.delete(review_id)
     world.receive()
     assert str(world.stop()).startswith("3 of 40")
 
 
 def test_before_the_first_snapshot_deletions_stop_nothing(world: World) -> None:
-    ids = review_all(world)
+    ids = world.review_all()
     for review_id in ids[:20]:
-        world.tool.delete(review_id)
+        world.delete(review_id)
     world.receive()
     assert world.stop() is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,17 @@ EVENTS = (
     "ANNOTATIONS_DELETED",
     "TASKS_DELETED",
 )
+# Each keeps Label Studio from doing something unasked; `damageloop doctor` compares them.
+PROJECT_SETTINGS: Mapping[str, Any] = {
+    "sampling": SAMPLING,
+    "maximum_annotations": 1,
+    "show_collab_predictions": True,
+    # A photo without damage needs the choice that says so.
+    "enable_empty_annotation": False,
+    # Either would call the ML backend inside a page load or an annotator's save.
+    "evaluate_predictions_automatically": False,
+    "min_annotations_to_start_training": 0,
+}
 POLL_S = 0.5
 
 
@@ -108,16 +119,7 @@ def _ensure_project(session: LabelStudioSession, plan: ProjectPlan) -> ToolIdent
 
 
 def _configure(session: LabelStudioSession, project_id: int, config: str) -> None:
-    wanted: dict[str, Any] = {
-        "sampling": SAMPLING,
-        "maximum_annotations": 1,
-        "show_collab_predictions": True,
-        # A photo without damage needs the choice that says so.
-        "enable_empty_annotation": False,
-        # Either would call the ML backend inside a page load or an annotator's save.
-        "evaluate_predictions_automatically": False,
-        "min_annotations_to_start_training": 0,
-    }
+    wanted = dict(PROJECT_SETTINGS)
     with translated(f"configure project {project_id}"):
         # Label Studio checks a new configuration against all annotations, so it is sent only when it differs.
         if session.sdk.projects.get(project_id).label_config != config:
@@ -127,13 +129,21 @@ def _configure(session: LabelStudioSession, project_id: int, config: str) -> Non
 
 def _ensure_storage(session: LabelStudioSession, project_id: int, folder: Path) -> int:
     with translated(f"connect the image folder to project {project_id}"):
-        for storage in session.sdk.import_storage.local.list(project=project_id):
-            if storage.path and Path(storage.path) == folder:
-                return _id_of(storage)
-        made = session.sdk.import_storage.local.create(
-            project=project_id, path=str(folder), title=TITLE, use_blob_urls=False
-        )
-    return _id_of(made)
+        storages = session.sdk.import_storage.local
+        present = list(storages.list(project=project_id))
+        fitting = [s for s in present if s.path and Path(s.path) == folder]
+        # One of ours with another folder is from before the home was moved.
+        ours = [s for s in present if s.title == TITLE]
+        wanted: dict[str, Any] = {"project": project_id, "path": str(folder), "title": TITLE, "use_blob_urls": False}
+        if not fitting and not ours:
+            return _id_of(storages.create(**wanted))
+        kept = _id_of((fitting or ours)[0])
+        if not fitting:
+            storages.update(kept, **wanted)
+        for left_over in ours:
+            if _id_of(left_over) != kept:
+                storages.delete(_id_of(left_over))
+    return kept
 
 
 def _ensure_ml_backend(session: LabelStudioSession, project_id: int, url: str | None) -> int | None:
