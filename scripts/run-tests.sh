@@ -42,7 +42,7 @@ for folder in tests/unit tests/architecture tests/integration; do
     if has_tests "$folder"; then fast+=("$folder"); fi
 done
 if ((${#fast[@]})); then
-    start_suite fast "$python" -m pytest "${fast[@]}" --numprocesses="${TEST_PROCESSES:-2}" --dist=loadgroup "${selection[@]}" "$@"
+    start_suite fast "$python" -m pytest "${fast[@]}" --numprocesses="${TEST_PROCESSES:-2}" --dist=loadfile "${selection[@]}" "$@"
 fi
 if has_tests tests/e2e; then
     start_suite e2e scripts/loopback-only.sh "$python" -m pytest tests/e2e "${selection[@]}" "$@"

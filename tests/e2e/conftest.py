@@ -15,6 +15,14 @@ import pytest
 from tests.e2e.platform_under_test import PlatformUnderTest
 
 SEED = 1
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first test waits for the whole demo, which takes minutes on a busy machine."""
+    for item in items:
+        if HERE in item.path.parents and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(1800))
 
 
 @pytest.fixture(scope="session", autouse=True)
