@@ -22,8 +22,10 @@ logger = logging.getLogger(__name__)
 SOURCE = "label-studio"
 MARK = "reviews.mark"
 IDENTITY = "annotation_tool.identity"
-# Clocks of two machines differ and transactions end out of order: read again what lies this near to the mark.
-OVERLAP = timedelta(minutes=5)
+# Transactions end out of order: read again what lies this near to the mark. The tool's own clock sets the mark.
+OVERLAP = timedelta(seconds=30)
+# While people submit every few seconds, one look takes in several reviews: each costs the tool a query.
+LOOK_PAUSE = timedelta(seconds=5)
 # Without an event in the inbox a look is only for what a lost webhook did not tell.
 LOOK_EVERY = timedelta(seconds=15)
 LOOKED_AT = "reviews.looked_at"
@@ -63,7 +65,7 @@ class ReceiveReviews:
         with self.units(read_only=True) as work:
             looked_at = _parse(work.facts.get(LOOKED_AT))
             has_events = bool(work.inbox.unprocessed(limit=1))
-        if not has_events and looked_at and now - looked_at < LOOK_EVERY:
+        if looked_at and now - looked_at < (LOOK_PAUSE if has_events else LOOK_EVERY):
             return None
         report = self()
         with self.units() as work:
