@@ -11,8 +11,9 @@ import httpx
 from damageloop.adapters.database.migrate import is_current
 from damageloop.adapters.label_studio.inspection import inspect
 from damageloop.adapters.secrets import Secrets
+from damageloop.bootstrap.api import WEBHOOK_SECRET
 from damageloop.bootstrap.core import Core
-from damageloop.bootstrap.initialise import ADMIN_KEY, LABEL_STUDIO_TOKEN, WEBHOOK_SECRET, webhook_url
+from damageloop.bootstrap.initialise import ADMIN_KEY, LABEL_STUDIO_TOKEN, webhook_url
 from damageloop.bootstrap.project_checks import Expected, Finding, judge
 from damageloop.errors import ConflictError, DamageloopError, InvalidInputError, NotFoundError, UnavailableError
 from damageloop.params import load_params

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from damageloop.adapters.database.migrate import upgrade
 from damageloop.adapters.secrets import Secrets
+from damageloop.bootstrap.api import WEBHOOK_SECRET
 from damageloop.bootstrap.cli import make_supervisor
 from damageloop.bootstrap.core import Core, template
 from damageloop.bootstrap.processes import LABEL_STUDIO_PASSWORD
@@ -24,7 +25,6 @@ Say = Callable[[str], None]
 
 # Names of files below secrets/, not secrets.
 ADMIN_KEY = "admin-api-key"
-WEBHOOK_SECRET = "webhook-secret"  # noqa: S105
 LABEL_STUDIO_TOKEN = "label-studio-token"  # noqa: S105
 # What must answer while the platform is connected; the rest can wait for `damageloop up`.
 NEEDED = ("mlflow", "label-studio", "ml-backend")
