@@ -4,7 +4,7 @@ SHELL := /bin/bash
 
 ENVIRONMENTS := $(or $(DAMAGELOOP_ENVIRONMENTS),.venv)
 BIN := $(ENVIRONMENTS)/platform/bin
-PACKAGES := active_learning api damageloop migrations ml_backend samples workers
+PACKAGES := active_learning api benchmarks damageloop migrations ml_backend samples workers
 
 # What `make demo` passes on; read from the environment, so that no path is quoted twice.
 export IMAGES ANNOTATIONS BASE LIMIT FRESH SEED

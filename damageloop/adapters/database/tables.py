@@ -68,6 +68,8 @@ class ImageRow(Base):
     sharpness: Mapped[float]
     perceptual_hash: Mapped[str] = mapped_column(String(16))
     vehicle: Mapped[str] = mapped_column(String(255), index=True)
+    # The vehicle joined with near-duplicates: named after its oldest vehicle, the unit of splits and of rounds.
+    group_key: Mapped[str] = mapped_column(String(255), index=True)
     split: Mapped[str] = mapped_column(String(8))
     status: Mapped[str] = mapped_column(String(16), default="active")
     origin: Mapped[str] = mapped_column(String(16))
@@ -119,6 +121,8 @@ class PredictionRow(Base):
     image_id: Mapped[int] = mapped_column(ForeignKey("images.id"))
     model_version: Mapped[int] = mapped_column(index=True)
     detections: Mapped[list[Any]] = mapped_column(JSON)
+    # Detections on the mirrored image, mirrored back; only where a strategy compares the two.
+    mirrored: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
     top_score: Mapped[float]
     created_at: Mapped[datetime]
 
@@ -154,6 +158,8 @@ class RoundItemRow(Base):
     share: Mapped[str] = mapped_column(String(16))
     rank: Mapped[int]
     probability: Mapped[float | None]
+    score: Mapped[float | None]
+    expected_seconds: Mapped[float | None]
     reason: Mapped[str] = mapped_column(Text)
     state: Mapped[str] = mapped_column(String(16))
     task_id: Mapped[int | None] = mapped_column(index=True)
@@ -264,3 +270,47 @@ class FactRow(Base):
     __tablename__ = "facts"
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
     value: Mapped[Any] = mapped_column(JSON)
+
+
+class ImageRequestRow(Base):
+    """What a person, a drift watch or a label check asked for about one image; append-only but for its end."""
+
+    __tablename__ = "image_requests"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    image_id: Mapped[int] = mapped_column(ForeignKey("images.id"), index=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    origin: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str] = mapped_column(Text)
+    asked_by: Mapped[str]
+    created_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None] = mapped_column(index=True)
+    round_id: Mapped[int | None] = mapped_column(ForeignKey("rounds.id"))
+
+
+class SubsetRow(Base):
+    """A saved choice of images, by name."""
+
+    __tablename__ = "subsets"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(128), unique=True)
+    note: Mapped[str] = mapped_column(Text)
+    image_ids: Mapped[list[Any]] = mapped_column(JSON)
+    created_by: Mapped[str]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class LabelErrorRow(Base):
+    """An annotation that out-of-fold predictions contradict; `annotation_hash` says which state of it was judged."""
+
+    __tablename__ = "label_errors"
+    __table_args__ = (UniqueConstraint("image_id", "annotation_hash", "snapshot_id"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    image_id: Mapped[int] = mapped_column(ForeignKey("images.id"), index=True)
+    annotation_hash: Mapped[str] = mapped_column(String(64))
+    snapshot_id: Mapped[int] = mapped_column(ForeignKey("snapshots.id"))
+    quality: Mapped[float]
+    reason: Mapped[str] = mapped_column(Text)
+    detections: Mapped[list[Any]] = mapped_column(JSON)
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    created_at: Mapped[datetime]

@@ -55,6 +55,7 @@ class SqlImages:
             sharpness=quality.sharpness,
             perceptual_hash=stored.perceptual_hash,
             vehicle=vehicle,
+            group_key=vehicle,
             split=split.value,
             status=ImageStatus.ACTIVE.value,
             origin=origin.value,

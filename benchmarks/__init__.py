@@ -1,0 +1,1 @@
+"""Measurements, one command each: `python -m benchmarks.NAME --json FILE`. No test, and nothing imports them."""
