@@ -53,7 +53,7 @@ def closeness_of_best_two(class_scores: FloatArray) -> FloatArray:
 
 def best_two(class_scores: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return the highest and the second highest class score of each box; the second is 0 with one class."""
-    if class_scores.shape[1] == 1:
-        return class_scores[:, 0], np.zeros(len(class_scores))
+    if class_scores.shape[1] < 2:
+        return class_scores.max(axis=1, initial=0.0), np.zeros(len(class_scores))
     ordered = np.partition(class_scores, -2, axis=1)
     return ordered[:, -1], ordered[:, -2]

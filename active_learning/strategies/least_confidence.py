@@ -6,20 +6,29 @@ import numpy as np
 
 from active_learning.aggregation import mean_of_boxes
 from active_learning.arrays import FloatArray
+from active_learning.needs import Need, require_needs
 from active_learning.protocol import Candidates, Selection
 from active_learning.ranking import select_highest
+from active_learning.reasons import counted, no_box
 from active_learning.uncertainty import lack_of_confidence
+
+NEEDS = frozenset({Need.SCORES})
 
 
 def select(candidates: Candidates, n: int, rng: np.random.Generator) -> Selection:
-    """Return the images with the highest mean of 1 - s over their boxes."""
+    """Return the images with the highest mean of 1 - s over their boxes.
+
+    Raises:
+        InvalidInputError: If `n` is negative or no model has scored the pool.
+    """
+    require_needs("least_confidence", candidates, NEEDS)
     counts = np.diff(candidates.offsets)
 
     def reason_for(image: int) -> str:
         if not counts[image]:
-            return f"no box, highest score {candidates.top_scores[image]:.2f}"
+            return no_box(float(candidates.top_scores[image]))
         mean = candidates.box_scores[candidates.offsets[image] : candidates.offsets[image + 1]].mean()
-        return f"mean confidence {mean:.2f} over {counts[image]} {'box' if counts[image] == 1 else 'boxes'}"
+        return f"mean confidence {mean:.2f} over {counted(int(counts[image]), 'box', 'boxes')}"
 
     return select_highest(score(candidates), n, rng, reason_for)
 

@@ -6,19 +6,28 @@ import numpy as np
 
 from active_learning.aggregation import max_of_boxes
 from active_learning.arrays import FloatArray
+from active_learning.needs import Need, require_needs
 from active_learning.protocol import Candidates, Selection
 from active_learning.ranking import select_highest
+from active_learning.reasons import no_box
 from active_learning.uncertainty import best_two, closeness_of_best_two
+
+NEEDS = frozenset({Need.SCORES})
 
 
 def select(candidates: Candidates, n: int, rng: np.random.Generator) -> Selection:
-    """Return the images whose closest call between two classes, or a class and background, is the closest."""
+    """Return the images whose closest call between two classes, or a class and background, is the closest.
+
+    Raises:
+        InvalidInputError: If `n` is negative or no model has scored the pool.
+    """
+    require_needs("margin", candidates, NEEDS)
     closeness = closeness_of_best_two(candidates.box_class_scores)
 
     def reason_for(image: int) -> str:
         start, end = candidates.offsets[image], candidates.offsets[image + 1]
         if start == end:
-            return f"no box, highest score {candidates.top_scores[image]:.2f}"
+            return no_box(float(candidates.top_scores[image]))
         closest = start + np.argmax(closeness[start:end])
         return _reason(candidates.box_class_scores[closest : closest + 1])
 

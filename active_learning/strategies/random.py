@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from active_learning.needs import Need
 from active_learning.protocol import Candidates, Selection
 from active_learning.shares import draw_by_group
+
+NEEDS: frozenset[Need] = frozenset()
 
 
 def select(candidates: Candidates, n: int, rng: np.random.Generator) -> Selection:

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from active_learning import registry
-from active_learning.filters import limit_per_group, select_limited
-from active_learning.protocol import Candidates
+from active_learning.filters import limit_per_group, needed_limit, select_among, select_limited
+from active_learning.protocol import Candidates, Selection
 from active_learning.shares import turn_within_group
 from damageloop.errors import InvalidInputError
-from tests.unit.active_learning.pools import POOLS, QUICK, make_pool
+from tests.unit.active_learning.pools import POOLS, QUICK, make_pool, random_pool
 
 
 @pytest.mark.parametrize(
@@ -64,3 +64,58 @@ def test_random_keeps_its_probabilities_under_the_limit() -> None:
     for n in range(1, 5):
         chosen = select_limited(registry.strategy("random"), pool, n, 1, np.random.default_rng(n))
         assert chosen.probabilities is not None
+
+
+@pytest.mark.parametrize(
+    ("sizes", "n", "step", "limit"),
+    [([1, 5], 3, 2, 2), ([1, 5], 5, 2, 4), ([1, 5], 6, 2, 6), ([1, 5], 2, 1, 1), ([1, 5], 0, 3, 3), ([], 0, 2, 2)],
+)
+def test_the_lowest_limit_that_leaves_room(sizes: list[int], n: int, step: int, limit: int) -> None:
+    assert needed_limit(np.array(sizes, dtype=np.int64), n, step) == limit
+
+
+def test_every_group_gives_the_limit_before_any_gives_more() -> None:
+    pool = make_pool([[0.5], [0.49], [0.48], [0.47], [0.9], [0.91]], groups=[1, 1, 1, 1, 2, 3])
+    chosen = select_limited(registry.strategy("entropy"), pool, 5, 1, np.random.default_rng(0))
+    assert chosen.indices.tolist() == [0, 4, 5, 1, 2]
+
+
+def test_a_strategy_is_asked_for_little_more_than_is_wanted() -> None:
+    asked: list[tuple[int, int]] = []
+
+    def watched(candidates: Candidates, n: int, rng: np.random.Generator) -> Selection:
+        asked.append((n, len(candidates)))
+        return registry.strategy("coreset")(candidates, n, rng)
+
+    pool = random_pool(7, 400)
+    chosen = select_limited(watched, pool, 20, 4, np.random.default_rng(0))
+    assert np.bincount(pool.groups[chosen.indices]).tolist() == [4, 4, 4, 4, 4]
+    assert asked[0] == (20, 400)
+    assert sum(n for n, _ in asked) < 400
+    assert all(size < 400 for _, size in asked[1:])
+
+
+def test_what_is_chosen_counts_as_labeled_when_the_strategy_is_asked_again() -> None:
+    seen: list[list[float]] = []
+
+    def watched(candidates: Candidates, n: int, rng: np.random.Generator) -> Selection:
+        known = candidates.labeled
+        seen.append([] if known is None or known.embeddings is None else known.embeddings[:, 0].tolist())
+        return registry.strategy("coreset")(candidates, n, rng)
+
+    embeddings = np.array([[1, 0], [-1, 0.1], [0, 1], [0, -1.1]], dtype=np.float32)
+    pool = Candidates.without_predictions(np.array([5, 5, 6, 6]), embeddings)
+    chosen = select_limited(watched, pool, 2, 1, np.random.default_rng(0))
+    assert sorted(pool.groups[chosen.indices].tolist()) == [5, 6]
+    assert seen[0] == []
+    assert [len(known) for known in seen[1:]] in ([], [1])
+
+
+def test_a_choice_among_allowed_images_refers_to_the_whole_pool() -> None:
+    pool = make_pool([[0.5], [0.4], [0.3], [0.45]])
+    chosen = select_among(registry.strategy("entropy"), pool, np.array([2, 1, 3]), 2, np.random.default_rng(0))
+    assert chosen.indices.tolist() == [3, 1]
+    assert chosen.reasons == ("one box near 0.5", "one box near 0.5")
+    drawn = select_among(registry.strategy("random"), pool, np.array([1, 2]), 1, np.random.default_rng(0))
+    assert drawn.probabilities is not None
+    assert drawn.probabilities.tolist() == [0.5]
