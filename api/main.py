@@ -13,7 +13,22 @@ from starlette.concurrency import run_in_threadpool
 
 from api import error_handlers, openapi
 from api.limits import BodyLimit
-from api.routers import health, jobs, keys, models, predictions, rounds, snapshots, webhooks
+from api.routers import (
+    embedding_map,
+    estimates,
+    health,
+    image_requests,
+    images,
+    jobs,
+    keys,
+    label_errors,
+    models,
+    predictions,
+    rounds,
+    snapshots,
+    subsets,
+    webhooks,
+)
 from api.security import authenticated
 from damageloop.bootstrap.api import ApiServices, build_api
 from damageloop.settings import Settings
@@ -28,7 +43,13 @@ _PRICING = (predictions.router, models.champion_router)
 _OPERATIONS = (
     models.router,
     rounds.router,
+    images.router,
+    image_requests.router,
     snapshots.router,
+    subsets.router,
+    label_errors.router,
+    embedding_map.router,
+    estimates.router,
     jobs.router,
     keys.router,
     webhooks.router,

@@ -9,20 +9,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from damageloop.domain.split import Split
 from damageloop.errors import InvalidInputError
-
-UnitShare = Annotated[float, Field(ge=0.0, le=1.0)]
-Positive = Annotated[int, Field(ge=1)]
+from damageloop.training_params import ModelParams, Positive, Section, SweepParams, TrainingParams, UnitShare
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class LabelParams(_Section):
+class LabelParams(Section):
     """What is looked for."""
 
     classes: tuple[str, ...] = Field(min_length=1)
@@ -35,13 +29,21 @@ class LabelParams(_Section):
         return classes
 
 
-class IngestParams(_Section):
-    """What a photo may be, and how its vehicle is read from its name."""
+class IngestParams(Section):
+    """What a photo may be, how its vehicle is read from its name, and what makes it a near-duplicate.
+
+    Attributes:
+        duplicate_hash_bits: Photos whose 64-bit hashes differ in so few bits are near-duplicates.
+        duplicate_cosine: So are photos whose hashes differ in up to 16 bits, when the cosine of their whitened
+            embeddings is at least this.
+    """
 
     max_file_bytes: Positive
     max_pixels: Positive
     min_side_px: Positive
     vehicle_pattern: str
+    duplicate_hash_bits: Annotated[int, Field(ge=0, le=16)] = 4
+    duplicate_cosine: Annotated[float, Field(gt=0.0, le=1.0)] = 0.9
 
     @field_validator("vehicle_pattern")
     @classmethod
@@ -55,7 +57,7 @@ class IngestParams(_Section):
         return pattern
 
 
-class SplitParams(_Section):
+class SplitParams(Section):
     """How groups are dealt out to train, val and test."""
 
     seed: int
@@ -68,26 +70,11 @@ class SplitParams(_Section):
         return self
 
 
-class ModelParams(_Section):
-    """What is trained from, and at which size in pixels."""
-
-    base: str
-    image_size: Annotated[int, Field(ge=64, le=1536, multiple_of=32)]
+# The value of model.base that stands for no weights at all.
+NO_BASE = "none"
 
 
-class TrainingParams(_Section):
-    """How a challenger is trained."""
-
-    epochs: Positive
-    batch_size: Positive
-    optimizer: str
-    learning_rate: Annotated[float, Field(gt=0.0)]
-    freeze_layers: Annotated[int, Field(ge=0)]
-    mosaic: UnitShare
-    seed: int
-
-
-class ScoreParams(_Section):
+class ScoreParams(Section):
     """Which detections are kept of each image."""
 
     confidence_floor: UnitShare
@@ -96,15 +83,24 @@ class ScoreParams(_Section):
     shard_size: Positive
 
 
-class StrategyParams(_Section):
+class StrategyParams(Section):
     """Which query strategy chooses."""
 
     name: str
     max_per_vehicle: Positive
 
 
-class RoundParams(_Section):
-    """How large a round is and how it is made up."""
+class RoundParams(Section):
+    """How large a round is and how it is made up.
+
+    Attributes:
+        max_minutes: Predicted minutes of review that a query round holds at most; None: no limit.
+        max_images_per_day: Images put before annotators since 00:00 UTC at most; None: no limit.
+        priority_share: What people and programs asked for takes at most this share of a round.
+        annotators: How many people review at a time.
+        open_ahead: The next round opens when so few items or fewer wait for review; 0: when the last one closes,
+            and with several annotators while each still has one in hand.
+    """
 
     query_size: Positive
     explored_share: UnitShare
@@ -114,22 +110,84 @@ class RoundParams(_Section):
     max_age_days: Annotated[float, Field(gt=0.0)]
     open_while_training: bool
     seed: int
+    max_minutes: Annotated[float, Field(gt=0.0)] | None = None
+    max_images_per_day: Positive | None = None
+    priority_share: UnitShare = 0.5
+    annotators: Positive = 1
+    open_ahead: Annotated[int, Field(ge=0)] = 0
 
 
-class AnnotationParams(_Section):
+class StoppingParams(Section):
+    """When labeling no longer pays; see `active_learning.stopping.StoppingRules`."""
+
+    min_gain_per_hour: Annotated[float, Field(gt=0.0)] | None = None
+    recall_target: UnitShare = 0.7
+    confidence_level: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.90
+    bootstrap_samples: Annotated[int, Field(ge=100)] = 400
+    seed: int = 0
+
+
+Seconds = Annotated[float, Field(gt=0.0)]
+
+
+class ReviewTimeParams(Section):
+    """Seconds of human work that are believed until logged times say otherwise."""
+
+    photo_s: Seconds = 6.0
+    accept_s: Seconds = 1.6
+    edit_s: Seconds = 4.5
+    reject_s: Seconds = 1.5
+    draw_s: Seconds = 10.0
+    idle_cap_s: Seconds = 60.0
+
+
+class LabelErrorParams(Section):
+    """How annotations that a model contradicts are found; see `adapters.cleanlab`.
+
+    Attributes:
+        folds: Trainings of one search; each leaves one part of the train groups out.
+        splits: Whose annotations are judged. Without `test`: where only those are looked at again that the model
+            contradicts, figures made on them flatter the model.
+        sure_score: Confidence from which the model is believed about a missing box or another class.
+        located_score: Confidence above which its box tells where the damage is.
+        max_quality: Annotations up to this quality, 0 to 1, are listed.
+    """
+
+    folds: Annotated[int, Field(ge=2, le=20)] = 3
+    splits: tuple[Split, ...] = Field(default=(Split.TRAIN, Split.VAL), min_length=1)
+    sure_score: UnitShare = 0.7
+    located_score: UnitShare = 0.5
+    max_quality: UnitShare = 0.7
+    seed: int = 0
+
+
+class CropParams(Section):
+    """Whether and how each drawn box gets an embedding of its own.
+
+    Attributes:
+        margin: How far beyond the box a crop reaches on each side, as a share of the box's side.
+        per_job: Boxes that one job does at most, so that it never keeps others waiting for long.
+    """
+
+    enabled: bool = True
+    margin: UnitShare = 0.15
+    per_job: Positive = 200
+
+
+class AnnotationParams(Section):
     """What annotators are shown."""
 
     display_threshold: UnitShare
 
 
-class RetrainParams(_Section):
+class RetrainParams(Section):
     """When a snapshot and a training are due."""
 
     min_new_annotations: Positive
     max_deleted_share: UnitShare
 
 
-class GateParams(_Section):
+class GateParams(Section):
     """What a challenger must show; see `domain.gate.GateRules`."""
 
     min_test_images: Positive
@@ -142,7 +200,7 @@ class GateParams(_Section):
     recall_difference_above: float
 
 
-class ServingParams(_Section):
+class ServingParams(Section):
     """What a pricing service is told."""
 
     default_threshold: UnitShare
@@ -164,7 +222,7 @@ class ServingParams(_Section):
         return self
 
 
-class Params(_Section):
+class Params(Section):
     """All parameters, one attribute for each section of params.yaml."""
 
     labels: LabelParams
@@ -179,10 +237,33 @@ class Params(_Section):
     retrain: RetrainParams
     gate: GateParams
     serving: ServingParams
+    stopping: StoppingParams = StoppingParams()
+    review_time: ReviewTimeParams = ReviewTimeParams()
+    sweep: SweepParams = SweepParams()
+    label_errors: LabelErrorParams = LabelErrorParams()
+    crops: CropParams = CropParams()
+
+    @model_validator(mode="after")
+    def _freezes_nothing_untrained(self) -> Params:
+        if self.model.base == NO_BASE and self.training.freeze_layers:
+            raise ValueError("training.freeze_layers must be 0 with model.base none: frozen layers would never learn")
+        return self
+
+    @model_validator(mode="after")
+    def _thresholds_are_of_our_classes(self) -> Params:
+        unknown = sorted(set(self.training.semi_supervised.class_confidence) - set(self.labels.classes))
+        if unknown:
+            raise ValueError(
+                f"training.semi_supervised.class_confidence names {', '.join(unknown)}, no class of labels"
+            )
+        return self
 
     def hash(self) -> str:
         """Return a hash of what a training depends on: labels, model, training and score."""
         relevant = self.model_dump(mode="json", include={"labels", "model", "training", "score"})
+        if not self.training.semi_supervised.enabled:
+            # Switched off its other values change nothing, and parameters from before it keep their hash.
+            del relevant["training"]["semi_supervised"]
         return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()
 
 

@@ -86,6 +86,11 @@ class Settings(BaseSettings):
         return self.feature_store_url or str(self.root / "features")
 
     @property
+    def map_cache(self) -> str:
+        """Return where embedding maps are kept: worth nothing but the minutes to make them again."""
+        return str(self.root / "cache")
+
+    @property
     def release_store(self) -> str:
         return self.release_store_url or str(self.root / "releases")
 

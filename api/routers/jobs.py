@@ -25,22 +25,23 @@ router = APIRouter(
 def jobs(services: Services, limit: Limit = 100, after: After = None) -> Page[JobSchema]:
     """List jobs, newest first."""
     page = services.browse.jobs(limit, after)
-    return Page[JobSchema](items=[_schema(job) for job in page.items], next_after=page.next_after)
+    return Page[JobSchema](items=[job_schema(job) for job in page.items], next_after=page.next_after)
 
 
 @router.get("/{job_id}", responses=problems(404))
 def job(services: Services, job_id: Id) -> JobSchema:
     """Describe a job."""
-    return _schema(services.browse.job(job_id))
+    return job_schema(services.browse.job(job_id))
 
 
 @router.post("/{job_id}/cancel", responses=problems(404, 409))
 def cancel(services: Services, job_id: Id) -> JobSchema:
     """End a job: one that waits at once, one that runs within seconds."""
-    return _schema(services.cancel_job(job_id))
+    return job_schema(services.cancel_job(job_id))
 
 
-def _schema(job: Job) -> JobSchema:
+def job_schema(job: Job) -> JobSchema:
+    """Return a job as clients see it."""
     texts = {
         # A failed stage ends its sentence with lines of its log, which name folders of the worker.
         "error": without_paths(job.error) if job.error else None,

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, status
 
 from api.dependencies import After, Id, Limit, Services
 from api.openapi import problems
-from api.operation_schemas import ImageSchema, QuarantinedSchema, RoundItemSchema, RoundSchema
+from api.operation_schemas import (
+    JobSchema,
+    QuarantinedSchema,
+    RoundItemSchema,
+    RoundProgressSchema,
+    RoundRequest,
+    RoundSchema,
+)
+from api.routers.jobs import job_schema
 from api.schemas import Page
 from api.security import require
-from damageloop.domain.image import Image
-from damageloop.domain.key import Scope
-from damageloop.domain.round import RoundItem
+from damageloop.domain.key import ApiKey, Scope
 
-router = APIRouter(
-    tags=["rounds"], dependencies=[Depends(require(Scope.REVIEW))], responses=problems(401, 403, 422, 503)
-)
+reviewer = require(Scope.REVIEW)
+Reviewer = Annotated[ApiKey, Depends(reviewer)]
+router = APIRouter(tags=["rounds"], dependencies=[Depends(reviewer)], responses=problems(401, 403, 422, 503))
+AS_CONFIGURED = RoundRequest()
 
 
 @router.get("/rounds")
@@ -24,38 +33,32 @@ def rounds(services: Services, limit: Limit = 100, after: After = None) -> Page[
     return Page[RoundSchema].model_validate(services.browse.rounds(limit, after))
 
 
+@router.post("/rounds", status_code=status.HTTP_202_ACCEPTED, responses=problems(404, 409, 413))
+def open_round(services: Services, key: Reviewer, wanted: RoundRequest = AS_CONFIGURED) -> JobSchema:
+    """Open a round now, beside those that are open; the job does it."""
+    job = services.rounds.open(key.name, wanted.kind, wanted.strategy, wanted.query_size, wanted.image_ids)
+    return job_schema(job)
+
+
+@router.get("/rounds/{round_id}", responses=problems(404))
+def show(services: Services, round_id: Id) -> RoundProgressSchema:
+    """Show how far a round is: its items by share and state, and what each annotator has done."""
+    return RoundProgressSchema.model_validate(services.rounds.show(round_id))
+
+
+@router.post("/rounds/{round_id}/close", status_code=status.HTTP_202_ACCEPTED, responses=problems(404, 409))
+def close_round(services: Services, round_id: Id) -> JobSchema:
+    """Close a round: what nobody has touched is withdrawn and ranked anew. Closing it twice changes nothing."""
+    return job_schema(services.rounds.close(round_id))
+
+
 @router.get("/rounds/{round_id}/items", responses=problems(404))
 def items(services: Services, round_id: Id, limit: Limit = 100, after: After = None) -> Page[RoundItemSchema]:
     """List the images of a round in the order in which annotators get them; `after` is a rank."""
     return Page[RoundItemSchema].model_validate(services.browse.round_items(round_id, limit, after))
 
 
-@router.get("/images/{image_id}", responses=problems(404))
-def image(services: Services, image_id: Id) -> ImageSchema:
-    """Describe an image, with its newest place in a round."""
-    return _schema(*services.browse.image(image_id))
-
-
 @router.get("/quarantine")
 def quarantine(services: Services, limit: Limit = 100, after: After = None) -> Page[QuarantinedSchema]:
     """List files that were refused at import, oldest first."""
     return Page[QuarantinedSchema].model_validate(services.browse.quarantine(limit, after))
-
-
-def _schema(image: Image, item: RoundItem | None) -> ImageSchema:
-    stored = image.stored
-    return ImageSchema(
-        id=image.id,
-        sha256=stored.sha256,
-        file_name=image.file_name,
-        width=stored.width,
-        height=stored.height,
-        vehicle=image.vehicle,
-        split=image.split,
-        status=image.status,
-        origin=image.origin,
-        brightness=stored.quality.brightness,
-        contrast=stored.quality.contrast,
-        sharpness=stored.quality.sharpness,
-        round_item=RoundItemSchema.model_validate(item) if item else None,
-    )

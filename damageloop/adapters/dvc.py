@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from damageloop.adapters.git import Git
-from damageloop.adapters.shards import read_entries, write_shards
+from damageloop.adapters.shards import manifest_shards, read_entries, write_shards
 from damageloop.adapters.workspace import cache_dir, dvc, write_local_config
 from damageloop.domain.snapshot import SnapshotEntry, sharded
 from damageloop.errors import DamageloopError, InvalidInputError, NotFoundError, UnavailableError
@@ -96,7 +96,7 @@ class DvcSnapshotStore:
 
     def _write_files(self, draft: SnapshotDraft) -> None:
         write_local_config(self._folder, self._remote_url, cache_dir(self._folder))
-        write_shards(self._folder / MANIFEST, sharded([e.manifest_row() for e in draft.entries]))
+        write_shards(self._folder / MANIFEST, manifest_shards(draft.entries, draft.unlabeled))
         write_shards(self._folder / ANNOTATIONS, sharded([e.annotation_row() for e in draft.entries]))
         text = json.dumps(draft.provenance, indent=2, sort_keys=True) + "\n"
         (self._folder / PROVENANCE).write_text(text)

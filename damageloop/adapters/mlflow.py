@@ -19,6 +19,9 @@ logger = logging.getLogger(__name__)
 MODEL_NAME = "damageloop"
 CHAMPION = "champion"
 EXPERIMENT = "damageloop"
+# Of sweeps: apart from the trainings of challengers.
+SWEEPS = "damageloop-sweeps"
+_PARENT = "mlflow.parentRunId"
 _ARTIFACT_FOLDER = "model"
 _MAX_PARAM_CHARS = 500
 # A server that does not answer must cost seconds: MLflow's own defaults are 120 s and 7 tries.
@@ -38,14 +41,18 @@ class MlflowRegistry:
         self._experiment = experiment
 
     def start_run(self, name: str, tags: Mapping[str, str], params: Mapping[str, Any]) -> str:
-        """Open a run and return its id; an unfinished run of the same `training_key` is taken up again."""
+        """Open a run and return its id; an unfinished run of the same `training_key` is taken up again.
+
+        The tag `parent_run_id` nests it below that run, as MLflow's pages show it.
+        """
         with _translated("open a run", name):
             experiment_id = self._experiment_id()
             unfinished = f"tags.training_key = '{tags['training_key']}' and attributes.status = 'RUNNING'"
             found = self._client.search_runs([experiment_id], unfinished, max_results=1)
             if found:
                 return str(found[0].info.run_id)
-            run = self._client.create_run(experiment_id, tags=dict(tags), run_name=name)
+            nested = {_PARENT: tags["parent_run_id"]} if "parent_run_id" in tags else {}
+            run = self._client.create_run(experiment_id, tags={**tags, **nested}, run_name=name)
             _log(self._client, run.info.run_id, params=params)
             return str(run.info.run_id)
 

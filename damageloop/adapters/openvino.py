@@ -20,8 +20,10 @@ from damageloop.ports import RgbImage
 MODEL_FILE = "model.xml"
 WEIGHTS_FILE = "model.bin"
 PRECISIONS = ("f32", "bf16")
-# Names of the graph's outputs; the second is missing where a model has no side distributions.
+# Names of the graph's outputs. The second is missing where a model has no side distributions, the last in releases
+# made before there were box features.
 OUTPUT_BOXES, OUTPUT_ENTROPY, OUTPUT_EMBEDDING = "output0", "dfl_entropy", "embedding"
+OUTPUT_FEATURES = "anchor_features"
 
 
 def load_openvino() -> Any:
@@ -96,8 +98,16 @@ class OpenVinoDetector:
 
     def _raw_output(self, request: Any) -> RawOutput:
         """Copy the outputs: the request's own memory is written over by the next image."""
-        entropy = _output(request, OUTPUT_ENTROPY) if OUTPUT_ENTROPY in self._output_names else None
-        return RawOutput(_output(request, OUTPUT_BOXES), entropy, _output(request, OUTPUT_EMBEDDING))
+
+        def optional(name: str) -> Any:
+            return _output(request, name) if name in self._output_names else None
+
+        return RawOutput(
+            _output(request, OUTPUT_BOXES),
+            optional(OUTPUT_ENTROPY),
+            _output(request, OUTPUT_EMBEDDING),
+            optional(OUTPUT_FEATURES),
+        )
 
     @contextmanager
     def _lease(self) -> Iterator[Any]:

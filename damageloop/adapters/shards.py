@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from damageloop.domain.annotation import LabeledBox, Verdict
 from damageloop.domain.geometry import Box
-from damageloop.domain.snapshot import SnapshotEntry
+from damageloop.domain.snapshot import SHARD_DIGITS, SnapshotEntry, UnlabeledEntry, sharded
 from damageloop.domain.split import Split
 from damageloop.errors import InvalidInputError
+
+# They lie in the manifest's folder, which DVC and every dvc.yaml know already, and no reader of labels looks at them.
+_UNLABELED = "unlabeled-"
+
+
+def manifest_shards(entries: Sequence[SnapshotEntry], unlabeled: Sequence[UnlabeledEntry]) -> dict[str, str]:
+    """Return the shards of a snapshot's manifest: labeled images, and those that are named without a label."""
+    labeled = sharded([entry.manifest_row() for entry in entries])
+    named = sharded([entry.manifest_row() for entry in unlabeled])
+    return labeled | {f"{_UNLABELED}{name}": text for name, text in named.items()}
+
+
+def read_unlabeled(manifest: Path) -> tuple[UnlabeledEntry, ...]:
+    """Return the unlabeled images that a snapshot names, sorted by image hash; none in most snapshots."""
+    rows = _rows(manifest, f"{_UNLABELED}*.jsonl")
+    return tuple(
+        UnlabeledEntry(sha256, extension) for sha256, extension in sorted((r["sha256"], r["extension"]) for r in rows)
+    )
 
 
 def write_shards(folder: Path, shards: Mapping[str, str]) -> None:
@@ -42,8 +60,8 @@ def read_entries(manifest: Path, annotations: Path) -> tuple[SnapshotEntry, ...]
     return tuple(_entry(known[sha256], said[sha256]) for sha256 in sorted(known))
 
 
-def _rows(folder: Path) -> Iterator[dict[str, Any]]:
-    for path in sorted(folder.glob("*.jsonl")):
+def _rows(folder: Path, pattern: str = f"{'?' * SHARD_DIGITS}.jsonl") -> Iterator[dict[str, Any]]:
+    for path in sorted(folder.glob(pattern)):
         for line in path.read_text().splitlines():
             yield json.loads(line)
 
@@ -57,4 +75,5 @@ def _entry(manifest_row: Mapping[str, Any], annotation_row: Mapping[str, Any]) -
         split=Split(manifest_row["split"]),
         verdict=Verdict(annotation_row["verdict"]),
         boxes=tuple(LabeledBox(name, Box(*corners)) for name, *corners in annotation_row["boxes"]),
+        joined_group=manifest_row.get("group"),
     )

@@ -1,11 +1,40 @@
-"""Finds a weights file by its name in configured folders. Never looks on the network."""
+"""Finds what a training starts from: a weights file in configured folders, or nothing. Never looks on the network."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from damageloop.adapters.provenance import file_sha256
 from damageloop.errors import InvalidInputError, NotFoundError
+from damageloop.params import NO_BASE
+
+# The network that is trained from scratch: its plan ships inside ultralytics, so nothing is fetched.
+ARCHITECTURE = "yolo11n.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What a training starts from.
+
+    Attributes:
+        model: What ultralytics is given: a weights file's path, or the name of a plan that it ships.
+        sha256: Hash of the weights file; `none` from scratch.
+        folder: Where the weights file lies; None from scratch.
+    """
+
+    model: str
+    sha256: str
+    folder: Path | None
+
+
+def find_base(name: str, folders: Sequence[Path]) -> Base:
+    """Return what `model.base` in params.yaml names; `none` starts from scratch. See `find_weights` for the errors."""
+    if name == NO_BASE:
+        return Base(ARCHITECTURE, NO_BASE, None)
+    weights = find_weights(name, folders)
+    return Base(str(weights), file_sha256(weights), weights.parent)
 
 
 def find_weights(name: str, folders: Sequence[Path]) -> Path:

@@ -22,6 +22,7 @@ Indices = NDArray[np.intp]
 PADDING_GRAY = 114
 # Nothing smaller can be seen or corrected by a person.
 MIN_BOX_SIDE_PX = 1.0
+_NOT_FINITE = "The model gave a number that is not finite: its weights or its export are broken."
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +56,14 @@ class RawOutput:
         output0: Shape (4 + n_classes, n_anchors): centre x, y, width, height in input pixels; class scores.
         dfl_entropy: Shape (n_anchors,), 0 to 1, or None where the model has no side distributions.
         embedding: Shape (n_features,).
+        anchor_features: Shape (n_channels, n_anchors): the class branch before its last layer, or None in releases
+            that were exported without it.
     """
 
     output0: Floats
     dfl_entropy: Floats | None
     embedding: Floats
+    anchor_features: Floats | None = None
 
 
 def size_wh(image: RgbImage) -> tuple[int, int]:
@@ -121,7 +125,8 @@ def decode(
     kept = non_maximum_suppression(boxes, confidences[candidates], classes, rules)
     detections = tuple(_detection(raw, int(candidates[i]), boxes[i], labels[int(classes[i])]) for i in kept)
     top_score = float(confidences.max(initial=0.0))
-    return DetectorAnswer(detections, np.array(raw.embedding, dtype=np.float32), top_score)
+    features = _box_features(raw, candidates[kept])
+    return DetectorAnswer(detections, np.array(raw.embedding, dtype=np.float32), top_score, features)
 
 
 def non_maximum_suppression(boxes: Boxes, confidences: Floats, classes: Indices, rules: DetectionRules) -> list[int]:
@@ -139,13 +144,25 @@ def non_maximum_suppression(boxes: Boxes, confidences: Floats, classes: Indices,
     return kept
 
 
+def _box_features(raw: RawOutput, anchors: Indices) -> Floats | None:
+    """Return the features of these anchors, (n_anchors, n_channels), divided by their length; zeros stay zeros."""
+    if raw.anchor_features is None:
+        return None
+    rows = np.ascontiguousarray(raw.anchor_features[:, anchors].T, dtype=np.float32)
+    if not np.isfinite(rows).all():
+        raise DamageloopError(_NOT_FINITE)
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    features: Floats = np.divide(rows, lengths, out=rows, where=lengths > 0)
+    return features
+
+
 def _check(raw: RawOutput, labels: tuple[str, ...]) -> None:
     rows = raw.output0.shape[0]
     if raw.output0.ndim != 2 or rows != 4 + len(labels):
         raise DamageloopError(f"The model gives {rows - 4} classes, its manifest names {len(labels)}.")
     arrays = [raw.output0, raw.embedding] + ([] if raw.dfl_entropy is None else [raw.dfl_entropy])
     if not all(np.isfinite(array).all() for array in arrays):
-        raise DamageloopError("The model gave a number that is not finite: its weights or its export are broken.")
+        raise DamageloopError(_NOT_FINITE)
 
 
 def _detection(raw: RawOutput, anchor: int, box: Boxes, damage_class: str) -> Detection:

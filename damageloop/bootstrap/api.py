@@ -14,22 +14,35 @@ from damageloop.adapters.clock import SystemClock
 from damageloop.adapters.identifiers import time_ordered_id
 from damageloop.adapters.image_decoding import ImageLimits
 from damageloop.adapters.image_reader import LimitedImageReader
+from damageloop.adapters.images import FsspecImageStore
+from damageloop.adapters.maps import FileMapStore
+from damageloop.adapters.releases import FolderReleaseStore
 from damageloop.adapters.secrets import Secrets
+from damageloop.adapters.thumbnail import shrink
 from damageloop.bootstrap.background_nudge import BackgroundNudge
+from damageloop.bootstrap.background_queue import BackgroundQueue
 from damageloop.bootstrap.champion import make_champion_loader
+from damageloop.bootstrap.curation import Curation, make_curation
 from damageloop.bootstrap.database import make_unit_of_work_factory
+from damageloop.bootstrap.estimates import Estimates, make_estimates
+from damageloop.bootstrap.rounds import Rounds, make_rounds
 from damageloop.errors import DamageloopError
 from damageloop.params import Params, load_params
+from damageloop.ports import FeatureStore
+from damageloop.ports.persistence import UnitOfWorkFactory
 from damageloop.services.answer_damage import AnswerDamage
 from damageloop.services.browse import Browse
 from damageloop.services.cancel_job import CancelJob
+from damageloop.services.find_similar import FindSimilar, SimilarImages
 from damageloop.services.keys import Keys
+from damageloop.services.ledger import Ledger
 from damageloop.services.note_review_event import NoteReviewEvent
 from damageloop.services.serving_champion import ChampionLoader
+from damageloop.services.thumbnails import Thumbnails
 from damageloop.settings import Settings
 
 if TYPE_CHECKING:
-    from damageloop.adapters.celery import LoopNudge
+    from damageloop.adapters.celery import CeleryJobQueue, LoopNudge
 
 WEBHOOK_SECRET = "webhook-secret"  # noqa: S105 (a file name)
 
@@ -40,7 +53,7 @@ class ApiServices:
 
     Attributes:
         webhook_secret: Returns the secret of Label Studio's webhook, None while there is none.
-        close_nudge: Ends the thread that sends nudges.
+        close_nudge: Ends the threads that send nudges.
     """
 
     params: Params
@@ -50,6 +63,11 @@ class ApiServices:
     browse: Browse
     cancel_job: CancelJob
     note_review_event: NoteReviewEvent
+    rounds: Rounds
+    estimates: Estimates
+    curation: Curation
+    find_similar: Callable[[int, int], SimilarImages]
+    thumbnails: Thumbnails
     webhook_secret: Callable[[], str | None]
     close_nudge: Callable[[], None] = lambda: None
 
@@ -73,7 +91,8 @@ def build_api(settings: Settings) -> ApiServices:
     units = make_unit_of_work_factory(settings, clock)
     champion = make_champion_loader(settings, params, units)
     reader = make_image_reader(params)
-    nudge = BackgroundNudge(_loop_nudge(settings))
+    nudge, queue = BackgroundNudge(_loop_nudge(settings)), BackgroundQueue(_job_sender(settings))
+    ledger = Ledger(units, queue, clock)
     return ApiServices(
         params=params,
         keys=Keys(units, clock),
@@ -82,14 +101,52 @@ def build_api(settings: Settings) -> ApiServices:
         browse=Browse(units),
         cancel_job=CancelJob(units),
         note_review_event=NoteReviewEvent(units, clock, nudge),
+        rounds=make_rounds(units, ledger, clock, params, nudge),
+        curation=_curation(settings, params, units, ledger),
+        find_similar=_find_similar(settings, units),
+        thumbnails=Thumbnails(units, make_image_store(settings, params), shrink),
+        estimates=make_estimates(units, FolderReleaseStore(settings.release_store), params),
         webhook_secret=lambda: _secret(settings),
-        close_nudge=nudge.close,
+        close_nudge=_in_turn(nudge.close, queue.close),
     )
+
+
+def _curation(settings: Settings, params: Params, units: UnitOfWorkFactory, ledger: Ledger) -> Curation:
+    maps = FileMapStore(settings.map_cache)
+    return make_curation(units, ledger, params, lambda: _features(settings), maps)
+
+
+def _features(settings: Settings) -> FeatureStore:
+    from damageloop.adapters.features.store import ParquetFeatureStore
+
+    return ParquetFeatureStore(settings.feature_store)
+
+
+def make_image_store(settings: Settings, params: Params) -> FsspecImageStore:
+    """Return the image store, to read from."""
+    ingest = params.ingest
+    limits = ImageLimits(ingest.max_file_bytes, ingest.max_pixels, ingest.min_side_px)
+    return FsspecImageStore(settings.image_store, limits)
 
 
 def make_image_reader(params: Params) -> LimitedImageReader:
     """Return the reader of photos to answer: a small one is `unusable_image`, not a file that can't be read."""
     return LimitedImageReader(ImageLimits(params.ingest.max_file_bytes, params.ingest.max_pixels, min_side_px=1))
+
+
+def _find_similar(settings: Settings, units: UnitOfWorkFactory) -> Callable[[int, int], SimilarImages]:
+    """Return the service. What reads features takes half a second to import, so the first question does that."""
+
+    @cache
+    def service() -> FindSimilar:
+        from damageloop.adapters.features.store import ParquetFeatureStore
+
+        return FindSimilar(units, ParquetFeatureStore(settings.feature_store))
+
+    def find(image_id: int, limit: int) -> SimilarImages:
+        return service()(image_id, limit)
+
+    return find
 
 
 def _secret(settings: Settings) -> str | None:
@@ -98,6 +155,29 @@ def _secret(settings: Settings) -> str | None:
         return Secrets(settings.secrets_dir).read(WEBHOOK_SECRET)
     except (DamageloopError, OSError):
         return None
+
+
+def _in_turn(*actions: Callable[[], None]) -> Callable[[], None]:
+    def act() -> None:
+        for action in actions:
+            action()
+
+    return act
+
+
+def _job_sender(settings: Settings) -> Callable[[int, str], None]:
+    """Return what tells a worker of a job; as with nudges, the first one imports Celery."""
+
+    @cache
+    def carrier() -> CeleryJobQueue:
+        from damageloop.adapters.celery import CeleryJobQueue, make_celery
+
+        return CeleryJobQueue(make_celery(settings.broker_url, settings.root / "broker"))
+
+    def send(job_id: int, queue: str) -> None:
+        carrier().send(job_id, queue)
+
+    return send
 
 
 def _loop_nudge(settings: Settings) -> Callable[[], None]:

@@ -20,9 +20,10 @@ from damageloop.settings import Settings
 if TYPE_CHECKING:
     from damageloop.adapters.celery import CeleryJobQueue
     from damageloop.adapters.dvc import DvcSnapshotStore
-    from damageloop.adapters.features import ParquetFeatureStore
+    from damageloop.adapters.features.store import ParquetFeatureStore
     from damageloop.adapters.images import FsspecImageStore
     from damageloop.adapters.label_studio.client import LabelStudioTool
+    from damageloop.adapters.maps import FileMapStore
     from damageloop.adapters.mlflow import MlflowRegistry
     from damageloop.adapters.releases import FolderReleaseStore
     from damageloop.adapters.yolo import DetectionRules
@@ -69,15 +70,27 @@ class Core:
 
     @cached_property
     def features(self) -> ParquetFeatureStore:
-        from damageloop.adapters.features import ParquetFeatureStore
+        from damageloop.adapters.features.store import ParquetFeatureStore
 
         return ParquetFeatureStore(self.settings.feature_store)
+
+    @cached_property
+    def maps(self) -> FileMapStore:
+        from damageloop.adapters.maps import FileMapStore
+
+        return FileMapStore(self.settings.map_cache)
 
     @cached_property
     def releases(self) -> FolderReleaseStore:
         from damageloop.adapters.releases import FolderReleaseStore
 
         return FolderReleaseStore(self.settings.release_store)
+
+    def feature_releases(self, source: str) -> FolderReleaseStore:
+        """Return the store of the release that gives the embeddings of `source`, such as `base-0123456789ab`."""
+        from damageloop.adapters.releases import FolderReleaseStore
+
+        return FolderReleaseStore(f"{self.settings.release_store}/{source}")
 
     @cached_property
     def snapshots(self) -> DvcSnapshotStore:

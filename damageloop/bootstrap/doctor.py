@@ -122,11 +122,11 @@ def _disk(settings: Settings) -> Finding:
 
 
 def _weights(core: Core) -> Finding:
-    from damageloop.adapters.weights import find_weights
+    from damageloop.adapters.weights import find_base
 
     name = core.params.model.base
     try:
-        return True, str(find_weights(name, core.weights_folders)), ""
+        return True, find_base(name, core.weights_folders).model, ""
     except NotFoundError as exc:
         return False, str(exc), f"put {name} into one of these folders"
 

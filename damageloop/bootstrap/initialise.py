@@ -123,7 +123,9 @@ def _register_base(core: Core) -> str:
     from damageloop.adapters.base_export import BaseExporter
 
     export = BaseExporter(core.weights_folders)
-    return RegisterBase(core.units, export, core.registry, core.releases, core.clock, core.params)()
+    return RegisterBase(
+        core.units, export, core.registry, core.releases, core.feature_releases, core.clock, core.params
+    )()
 
 
 def _connect_label_studio(core: Core) -> None:

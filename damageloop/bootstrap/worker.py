@@ -14,13 +14,24 @@ from damageloop.services.advance_loop import AdvanceLoop
 from damageloop.services.build_snapshot import BuildSnapshot, Provenance
 from damageloop.services.close_round import CloseRound
 from damageloop.services.decide_promotion import DecidePromotion
+from damageloop.services.describe_pool import Describe, DescribePool
+from damageloop.services.embed_crops import EmbedCrops
+from damageloop.services.embedding_map import MakeEmbeddingMap
+from damageloop.services.feature_source import PIXELS
+from damageloop.services.find_label_errors import FindLabelErrors
+from damageloop.services.join_duplicates import JoinAfter, JoinDuplicates
+from damageloop.services.label_errors import LabelErrors
 from damageloop.services.open_round import OpenRound
 from damageloop.services.plan_loop import Plan
 from damageloop.services.pre_annotations import PreAnnotationSender
 from damageloop.services.promote import Promote
 from damageloop.services.receive_reviews import ReceiveReviews
+from damageloop.services.register_base import FEATURE_VERSION
 from damageloop.services.renew_pre_annotations import RenewPreAnnotations
+from damageloop.services.request_images import RequestImages
 from damageloop.services.score_pool import ScorePool
+from damageloop.services.sweep import RunSweep
+from damageloop.services.take_out_skipped import TakeOutSkipped
 from damageloop.services.train_challenger import TrainChallenger
 from damageloop.settings import Settings
 
@@ -38,14 +49,20 @@ class Worker:
     def handlers(self) -> dict[JobKind, Handler]:
         """Return what runs each kind of job; adapters are made when a job first needs them."""
         return {
-            JobKind.SCORE_POOL: _late(self.score_pool),
+            JobKind.SCORE_POOL: _late(self._score_and_join),
+            JobKind.DESCRIBE_POOL: _late(self._describe_pool),
             JobKind.OPEN_ROUND: _late(self._open_round),
             JobKind.CLOSE_ROUND: _late(self._close_round),
             JobKind.BUILD_SNAPSHOT: _late(self._build_snapshot),
             JobKind.TRAIN_CHALLENGER: _late(self._train),
+            JobKind.SWEEP: _late(self._sweep),
             JobKind.DECIDE_PROMOTION: _late(self._decide),
             JobKind.PROMOTE: _late(self.promote),
             JobKind.RENEW_PRE_ANNOTATIONS: _late(self._renew),
+            JobKind.FIND_LABEL_ERRORS: _late(self._find_label_errors),
+            JobKind.EMBEDDING_MAP: _late(self._embedding_map),
+            JobKind.EMBED_CROPS: _late(self._embed_crops),
+            JobKind.TAKE_OUT_SKIPPED: _late(self._take_out_skipped),
         }
 
     def receive_reviews(self) -> ReceiveReviews:
@@ -66,6 +83,10 @@ class Worker:
     def promote(self) -> Promote:
         return Promote(self.core.units, self.core.registry, self.core.releases, self.core.clock)
 
+    def label_errors(self) -> LabelErrors:
+        core = self.core
+        return LabelErrors(core.units, RequestImages(core.units, core.clock), core.ledger)
+
     def load_detector(self, version: int) -> Detector:
         """Return the detector of a version from its verified release folder."""
         from damageloop.adapters.openvino import OpenVinoDetector
@@ -73,12 +94,34 @@ class Worker:
         folder = self.core.releases.folder(version)
         return OpenVinoDetector(folder, self.core.releases.manifest(version), self.core.detection_rules)
 
+    def _score_and_join(self) -> Handler:
+        core = self.core
+        return JoinAfter(self.score_pool(), JoinDuplicates(core.units, core.features, core.params))
+
+    def _describe_pool(self) -> DescribePool:
+        core = self.core
+        join = JoinDuplicates(core.units, core.features, core.params)
+        return DescribePool(core.units, core.images, core.features, self.load_describer, join, core.params)
+
+    def load_describer(self, source: str) -> Describe:
+        """Return what makes the embeddings of a source that is no version of ours."""
+        if source == PIXELS:
+            from damageloop.adapters.pixel_features import pixel_features
+
+            return pixel_features
+        from damageloop.adapters.openvino import OpenVinoDetector
+
+        releases = self.core.feature_releases(source)
+        manifest = releases.manifest(FEATURE_VERSION)
+        detector = OpenVinoDetector(releases.folder(FEATURE_VERSION), manifest, self.core.detection_rules)
+        return lambda image: detector.forward(image)[0].embedding
+
     def _sender(self) -> PreAnnotationSender:
         return PreAnnotationSender(self.core.units, self.core.tool, self.core.clock, self.core.params)
 
     def _open_round(self) -> OpenRound:
         core = self.core
-        return OpenRound(core.units, core.tool, self._sender(), core.clock, core.params)
+        return OpenRound(core.units, core.tool, self._sender(), core.features, core.clock, core.params)
 
     def _close_round(self) -> CloseRound:
         return CloseRound(self.core.units, self.core.tool, self.core.clock)
@@ -86,33 +129,66 @@ class Worker:
     def _renew(self) -> RenewPreAnnotations:
         return RenewPreAnnotations(self.core.units, self.core.tool, self._sender())
 
+    def _take_out_skipped(self) -> TakeOutSkipped:
+        return TakeOutSkipped(self.core.units, self.core.tool)
+
     def _build_snapshot(self) -> BuildSnapshot:
         core = self.core
         return BuildSnapshot(core.units, core.snapshots, self._provenance, core.clock, core.params)
 
     def _provenance(self) -> Provenance:
-        from damageloop.adapters.provenance import file_sha256, lock_hash
-        from damageloop.adapters.weights import find_weights
+        from damageloop.adapters.provenance import lock_hash
+        from damageloop.adapters.weights import find_base
 
-        base = self.core.params.model.base
-        weights = find_weights(base, self.core.weights_folders)
-        return Provenance(_code_revision(), lock_hash(), base, file_sha256(weights))
+        name = self.core.params.model.base
+        return Provenance(_code_revision(), lock_hash(), name, find_base(name, self.core.weights_folders).sha256)
 
     def _train(self) -> TrainChallenger:
         from damageloop.adapters.pipeline import DvcPipelineRunner
-        from damageloop.adapters.weights import find_weights
+        from damageloop.adapters.weights import find_base
 
         core, settings = self.core, self.core.settings
-        base = find_weights(core.params.model.base, core.weights_folders)
+        base = find_base(core.params.model.base, core.weights_folders)
         environment = {
             "DAMAGELOOP_IMAGE_STORE_URL": settings.image_store,
-            "DAMAGELOOP_WEIGHTS_DIR": str(base.parent),
             "MLFLOW_TRACKING_URI": settings.mlflow,
         }
+        if base.folder is not None:
+            environment["DAMAGELOOP_WEIGHTS_DIR"] = str(base.folder)
         runner = DvcPipelineRunner(
             settings.workspace_dir, settings.root / "runs", remote_url=settings.dvc_remote, environment=environment
         )
         return TrainChallenger(core.units, runner, core.registry, core.releases, core.clock, core.params)
+
+    def _sweep(self) -> RunSweep:
+        from damageloop.bootstrap.sweep import make_run_sweep
+
+        return make_run_sweep(self.core)
+
+    def _find_label_errors(self) -> FindLabelErrors:
+        from damageloop.adapters.cleanlab import ObjectLabChecker
+        from damageloop.adapters.fold_runner import CloneFoldPredictor
+        from damageloop.adapters.weights import find_base
+
+        core, settings = self.core, self.core.settings
+        base = find_base(core.params.model.base, core.weights_folders)
+        environment = {"DAMAGELOOP_IMAGE_STORE_URL": settings.image_store}
+        if base.folder is not None:
+            environment["DAMAGELOOP_WEIGHTS_DIR"] = str(base.folder)
+        folds = CloneFoldPredictor(settings.workspace_dir, settings.root / "folds", settings.dvc_remote, environment)
+        judge = core.params.label_errors
+        check = ObjectLabChecker(core.params.labels.classes, judge.sure_score, judge.located_score)
+        return FindLabelErrors(core.units, folds, check, core.clock, core.params)
+
+    def _embedding_map(self) -> MakeEmbeddingMap:
+        from damageloop.adapters.projection import TsneProjection
+
+        core = self.core
+        return MakeEmbeddingMap(core.units, core.features, core.maps, TsneProjection())
+
+    def _embed_crops(self) -> EmbedCrops:
+        core = self.core
+        return EmbedCrops(core.units, core.images, core.features, self.load_detector, core.params)
 
     def _decide(self) -> DecidePromotion:
         core = self.core

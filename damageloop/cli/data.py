@@ -64,9 +64,15 @@ def _read_annotations(path: Path | None, name: str) -> tuple[dict[str, ImportedT
 def _print(report: IngestReport, as_json: bool, is_dry_run: bool) -> None:
     quarantined = [asdict(item) for item in report.quarantined]
     if as_json:
-        print_json({"accepted": report.accepted, "known": report.known, "quarantined": quarantined})
+        counts = {"accepted": report.accepted, "known": report.known}
+        joined = {"joined": report.joined, "excluded_leak": report.excluded}
+        print_json({**counts, "quarantined": quarantined, **joined})
         return
     verb = "would be accepted" if is_dry_run else "accepted"
     say(f"{report.accepted} {verb}, {report.known} known already, {report.annotated} new annotations.")
+    if report.joined:
+        say(f"{report.joined} are near-duplicates of photos of other vehicles: each such group counts as one.")
+    if report.excluded:
+        say(f"{report.excluded} images leave snapshots and rounds: a near-duplicate of theirs is in a higher split.")
     for item in report.quarantined:
         say(f"set aside: {item.file}: {item.reason} ({item.code})")

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Set
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from damageloop.cli.output import JsonOption, print_json, print_table, say
-from damageloop.errors import InvalidInputError
+from damageloop.errors import InvalidInputError, NotFoundError
 from damageloop.settings import Settings
+
+if TYPE_CHECKING:
+    from damageloop.bootstrap.core import Core
 
 GENUINE_BASE = "yolo11n.pt"
 
@@ -96,6 +99,8 @@ def status(as_json: JsonOption = False) -> None:
     say("Counts: " + ", ".join(f"{count} {name}" for name, count in found["counts"].items()))
     for line in found["waiting_for"]:
         say(f"Waiting for {line}" if ": " in line else f"Waiting for: {line}")
+    for sentence in found["estimates"]["sentences"]:
+        say(sentence)
 
 
 def doctor(as_json: JsonOption = False) -> None:
@@ -165,7 +170,20 @@ def _status() -> dict[str, Any]:
         "champion": {"version": str(model.version), "snapshot": model.snapshot_id} if model else None,
         "counts": counts,
         "waiting_for": [*([job.key for job in plan.jobs]), *plan.waiting_for],
+        "estimates": _estimates(core),
     }
+
+
+def _estimates(core: Core) -> dict[str, Any]:
+    from damageloop.bootstrap.estimates import make_estimates
+    from damageloop.cli.estimates import estimates_json
+
+    estimates = make_estimates(core.units, core.releases, core.params)
+    try:
+        return estimates_json(estimates.kpis(), estimates.advise_stopping())
+    except NotFoundError as exc:
+        # Without the champion's release there is no working threshold; the rest of the status still holds.
+        return {"sentences": [f"Estimates: {exc}"]}
 
 
 def _stop_all_but(settings: Settings, names: Set[str]) -> None:

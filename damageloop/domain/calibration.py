@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from damageloop.domain.outcome import NoneCalibration
 from damageloop.errors import InvalidInputError
@@ -38,6 +37,9 @@ def fit_none_calibration(top_scores: Sequence[float], is_damaged: Sequence[bool]
     if not n_damaged or not n_clean:
         return None
     targets = np.where(damaged, (n_damaged + 1.0) / (n_damaged + 2.0), 1.0 / (n_clean + 2.0))
+    # Loading scipy.optimize takes a third of a second, and every process of the platform reads calibrations.
+    from scipy.optimize import minimize
+
     fit = minimize(_loss_and_gradient, np.zeros(2), args=(scores, targets), jac=True, method="BFGS")
     return NoneCalibration(float(fit.x[0]), float(fit.x[1]), n_damaged, n_clean)
 

@@ -71,6 +71,14 @@ class Box:
         return Box(x_min, y_min, x_max, y_max)
 
 
+def mirrored(box: Box, width: int) -> Box:
+    """Return where the box lies when the image, `width` pixels wide, is mirrored left to right.
+
+    A box (10, 20, 30, 60) in an image 100 wide is (70, 20, 90, 60), and mirrored again it is where it was.
+    """
+    return Box(width - box.x_max, box.y_min, width - box.x_min, box.y_max)
+
+
 def to_percent(box: Box, size_wh: tuple[int, int]) -> tuple[float, float, float, float]:
     """Return `(x, y, width, height)` in percent of the image, as Label Studio writes regions.
 

@@ -63,13 +63,29 @@ class StoredImage:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageHash:
+    """The part of a known image by which near-duplicates are found: a million of them fit into memory."""
+
+    image_id: int
+    perceptual_hash: str
+    quality: ImageQuality
+
+
+@dataclass(frozen=True, slots=True)
 class Image:
-    """A known image. `id` is the database's number; `vehicle` keeps photos of one car in one split."""
+    """A known image.
+
+    Attributes:
+        id: The database's number.
+        vehicle: Which car it shows, as far as file names and lists tell.
+        group: The vehicle joined with near-duplicates: what lies in one split and counts once in a round.
+    """
 
     id: int
     stored: StoredImage
     file_name: str
     vehicle: str
+    group: str
     split: Split
     status: ImageStatus = ImageStatus.ACTIVE
     origin: Origin = Origin.IMPORT

@@ -41,12 +41,22 @@ class JobKind(StrEnum):
     DECIDE_PROMOTION = "decide_promotion"
     PROMOTE = "promote"
     RENEW_PRE_ANNOTATIONS = "renew_pre_annotations"
+    SWEEP = "sweep"
+    TAKE_OUT_SKIPPED = "take_out_skipped"
+    FIND_LABEL_ERRORS = "find_label_errors"
+    EMBEDDING_MAP = "embedding_map"
+    EMBED_CROPS = "embed_crops"
+    DESCRIBE_POOL = "describe_pool"
 
 
 QUEUE_OF_KIND = {
     JobKind.SCORE_POOL: Queue.INFERENCE,
+    JobKind.DESCRIBE_POOL: Queue.INFERENCE,
     JobKind.DECIDE_PROMOTION: Queue.INFERENCE,
     JobKind.TRAIN_CHALLENGER: Queue.TRAINING,
+    JobKind.SWEEP: Queue.TRAINING,
+    JobKind.FIND_LABEL_ERRORS: Queue.TRAINING,
+    JobKind.EMBED_CROPS: Queue.INFERENCE,
 }
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from damageloop.domain.geometry import Box
+from damageloop.domain.geometry import Box, mirrored
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +37,29 @@ class DetectorAnswer:
     Attributes:
         embedding: Pooled features, shape (n_features,), float32.
         top_score: Highest class score of any anchor, also below the floor.
+        box_features: Shape (n_detections, n_features), float32, each row of length 1: what the class branch saw at the
+            box. None where the model was exported without it.
     """
 
     detections: tuple[Detection, ...]
     embedding: NDArray[np.float32]
     top_score: float
+    box_features: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """All detections of one model version on one image."""
+    """All detections of one model version on one image.
+
+    Attributes:
+        mirrored: What the same version says of the mirrored image, with boxes mirrored back; None where nobody asked.
+    """
 
     image_id: int
     model_version: int
     detections: tuple[Detection, ...]
     top_score: float
+    mirrored: tuple[Detection, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +77,11 @@ class PreAnnotation:
     rank_score: float
     size_wh: tuple[int, int]
     detections: tuple[Detection, ...]
+
+
+def mirrored_back(detections: Sequence[Detection], width: int) -> tuple[Detection, ...]:
+    """Return detections of an image that was mirrored left to right with their boxes in the image as it is."""
+    return tuple(replace(detection, box=mirrored(detection.box, width)) for detection in detections)
 
 
 def refusal_reason(item: PreAnnotation, classes: tuple[str, ...]) -> str | None:

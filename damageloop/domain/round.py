@@ -23,11 +23,20 @@ class RoundState(StrEnum):
 
 
 class Share(StrEnum):
-    """By which rule an image came into a round (see `Pre-labels` in the glossary)."""
+    """By which rule an image came into a round (see `Pre-labels` in the glossary).
+
+    `priority`: somebody asked for a train image. One of val or test that is asked for is `audited` without a
+    probability, so that its pre-labels stay hidden.
+    """
 
     CHOSEN = "chosen"
     EXPLORED = "explored"
     AUDITED = "audited"
+    PRIORITY = "priority"
+
+
+# Drawn at random with a known probability: what estimates stand on.
+RANDOM_SHARES = frozenset({Share.EXPLORED, Share.AUDITED})
 
 
 class ItemState(StrEnum):
@@ -45,8 +54,11 @@ class RoundItem:
 
     Attributes:
         rank: Place in the round, from 0.
-        probability: Probability of selection under the share's rule; None where it is not known.
+        probability: Probability of selection under the share's rule; None where it is not known. An item that
+            was carried over from an earlier round keeps its first one.
         reason: Why it was chosen, in words.
+        score: Acquisition score of the strategy, higher is sooner; None for what no strategy chose.
+        expected_seconds: Predicted seconds of review; None while no model has scored the image.
     """
 
     image_id: int
@@ -56,11 +68,20 @@ class RoundItem:
     reason: str
     state: ItemState = ItemState.PENDING
     task_id: int | None = None
+    score: float | None = None
+    expected_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """A batch of review work. `model_version` is None when no champion existed."""
+    """A batch of review work.
+
+    Attributes:
+        strategy: What really chose; `note` says why where it is not the one that was asked for.
+        model_version: None when no champion existed.
+        seed: Of its random numbers: the same state and seed give the same round.
+        note: What people should know of how it was made, in words.
+    """
 
     id: int
     kind: RoundKind
@@ -70,3 +91,4 @@ class Round:
     seed: int
     opened_at: datetime
     closed_at: datetime | None = None
+    note: str | None = None

@@ -18,7 +18,11 @@ SHARD_DIGITS = 2
 
 @dataclass(frozen=True, slots=True)
 class SnapshotEntry:
-    """One labeled image of a snapshot: no bytes, only their hash and what humans said."""
+    """One labeled image of a snapshot: no bytes, only their hash and what humans said.
+
+    Attributes:
+        joined_group: The group where near-duplicates joined the vehicle with others; None: the vehicle alone.
+    """
 
     sha256: str
     extension: str
@@ -27,9 +31,15 @@ class SnapshotEntry:
     split: Split
     verdict: Verdict
     boxes: tuple[LabeledBox, ...]
+    joined_group: str | None = None
+
+    @property
+    def group(self) -> str:
+        """Return what is drawn as one in a bootstrap: photos of one group are no independent evidence."""
+        return self.joined_group or self.vehicle
 
     def manifest_row(self) -> dict[str, Any]:
-        return {
+        row = {
             "sha256": self.sha256,
             "extension": self.extension,
             "width": self.size_wh[0],
@@ -37,10 +47,23 @@ class SnapshotEntry:
             "vehicle": self.vehicle,
             "split": self.split.value,
         }
+        # Only where it says something: so rows of snapshots from before there were joined groups stay the same.
+        return row if self.joined_group is None else {**row, "group": self.joined_group}
 
     def annotation_row(self) -> dict[str, Any]:
         boxes = [[b.damage_class, *(round(float(v), 2) for v in b.box.as_tuple())] for b in self.boxes]
         return {"sha256": self.sha256, "verdict": self.verdict.value, "boxes": sorted(boxes)}
+
+
+@dataclass(frozen=True, slots=True)
+class UnlabeledEntry:
+    """An image of train that nobody has annotated, which a semi-supervised training may learn from."""
+
+    sha256: str
+    extension: str
+
+    def manifest_row(self) -> dict[str, Any]:
+        return {"sha256": self.sha256, "extension": self.extension}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +95,19 @@ def sharded(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     return {shard: "\n".join(lines) + "\n" for shard, lines in shards.items()}
 
 
+def drawn_unlabeled(entries: Sequence[UnlabeledEntry], n_most: int, seed: int) -> tuple[UnlabeledEntry, ...]:
+    """Return at most `n_most` entries by a keyed hash, in the order of their own.
+
+    The draw depends on no order, and an image that leaves the pool makes room for one other, so that the next
+    snapshot's shards stay nearly the same.
+    """
+
+    def rank(entry: UnlabeledEntry) -> bytes:
+        return hashlib.blake2b(entry.sha256.encode(), key=str(seed).encode(), digest_size=8).digest()
+
+    return tuple(sorted(sorted(entries, key=rank)[:n_most], key=lambda e: e.sha256))
+
+
 def content_hash(entries: Sequence[SnapshotEntry]) -> str:
     """Return one hash of the whole content; the order of the entries changes nothing."""
     digest = hashlib.sha256()
@@ -89,7 +125,7 @@ def counts(entries: Sequence[SnapshotEntry]) -> dict[str, Any]:
         by_split[split.value] = {
             "images": len(part),
             "clean": sum(e.verdict is Verdict.CLEAN for e in part),
-            "groups": len({e.vehicle for e in part}),
+            "groups": len({e.group for e in part}),
             "boxes": dict(sorted(boxes.items())),
         }
     return by_split

@@ -19,7 +19,7 @@ def split_of_group(group_key: str, seed: int, shares: Mapping[Split, float]) -> 
     """Return the split of a group by a keyed hash: the same answer on every machine, whatever came before.
 
     Args:
-        group_key: The vehicle key, or what stands for it.
+        group_key: The vehicle key, or what stands for it: a group that near-duplicates join later keeps its split.
         seed: Key of the hash; another seed deals the groups anew.
         shares: Share of each split; they sum to 1.
     """

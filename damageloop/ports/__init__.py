@@ -15,9 +15,12 @@ from numpy.typing import NDArray
 from damageloop.domain.annotation import LabeledBox, Verdict
 from damageloop.domain.image import ImageQuality, StoredImage
 from damageloop.domain.job import JobRequest
-from damageloop.domain.prediction import DetectorAnswer, PreAnnotation
+from damageloop.domain.label_error import JudgedImage, LabelCheck
+from damageloop.domain.prediction import Detection, DetectorAnswer, PreAnnotation
 from damageloop.domain.release import ReleaseManifest
-from damageloop.domain.snapshot import SnapshotEntry
+from damageloop.domain.snapshot import SnapshotEntry, UnlabeledEntry
+from damageloop.ports.features import BoxFeatures as BoxFeatures
+from damageloop.ports.features import FeatureStore as FeatureStore
 
 RgbImage = NDArray[np.uint8]
 
@@ -76,16 +79,6 @@ class ImageReader(Protocol):
         """Return brightness, contrast and sharpness."""
 
 
-class FeatureStore(Protocol):
-    """Embeddings by image, one append-only table per model version."""
-
-    def append(self, model_version: int, image_ids: Sequence[int], embeddings: NDArray[np.float32]) -> None:
-        """Store rows; an image that is already there keeps its newest row."""
-
-    def read(self, model_version: int, image_ids: Sequence[int]) -> NDArray[np.float32]:
-        """Return embeddings in the order asked for, shape (n_images, n_features). Raises NotFoundError."""
-
-
 class Detector(Protocol):
     """A loaded model."""
 
@@ -121,7 +114,7 @@ class BaseExport:
 
     Attributes:
         labels: The classes its head knows.
-        files: Files to release; empty when the labels differ from ours, since its head will be replaced.
+        files: Files to release: as version 1 when the labels are ours, else for embeddings alone.
     """
 
     labels: tuple[str, ...]
@@ -206,11 +199,15 @@ class AnnotationTool(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SnapshotDraft:
-    """A snapshot before it is written. `provenance` goes beside the data: code revision, lock hash, base."""
+    """A snapshot before it is written. `provenance` goes beside the data: code revision, lock hash, base.
+
+    `unlabeled` names what a semi-supervised training of it learns from besides; empty where that is switched off.
+    """
 
     number: int
     entries: tuple[SnapshotEntry, ...]
     provenance: dict[str, Any]
+    unlabeled: tuple[UnlabeledEntry, ...] = ()
 
 
 class SnapshotStore(Protocol):
@@ -269,11 +266,67 @@ class PipelineRunner(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class FoldRequest:
+    """A search for predictions by models that never saw the image.
+
+    Attributes:
+        n_folds: Trainings; each leaves one part of the train groups out.
+        seed: Of the dealing out.
+        held_out: Hashes of images of val and test that are to be predicted too; no fold trains on them.
+    """
+
+    git_tag: str
+    n_folds: int
+    seed: int
+    held_out: tuple[str, ...] = ()
+
+
+class FoldPredictor(Protocol):
+    """Trains on all folds but one and predicts that one, for each fold of a snapshot's train images."""
+
+    def predict(
+        self, request: FoldRequest, progress: Progress, is_cancelled: Callable[[], bool]
+    ) -> dict[str, tuple[Detection, ...]]:
+        """Return the detections of each train image and of what is held out, by image hash.
+
+        A killed search goes on where it was. Raises what `PipelineRunner.run` raises.
+        """
+
+
+class Project(Protocol):
+    """Lays embeddings out in the plane."""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Everything that changes the result, as plain values."""
+
+    def __call__(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return places, shape (n_images, 2), within -1 to 1; the same input always gives the same."""
+
+
+class MapStore(Protocol):
+    """Keeps laid-out maps by the hash of what they are made of."""
+
+    def read(self, key: str) -> dict[int, tuple[float, float]] | None:
+        """Return the places by image id, or None when there is no such map."""
+
+    def write(self, key: str, places: Mapping[int, tuple[float, float]]) -> None:
+        """Keep a map."""
+
+
+# Judges annotations against detections: one check for each image, in order.
+CheckLabels = Callable[[Sequence[JudgedImage]], list[LabelCheck]]
+
+
 class ModelRegistry(Protocol):
     """Runs and registered versions (MLflow)."""
 
     def start_run(self, name: str, tags: Mapping[str, str], params: Mapping[str, Any]) -> str:
-        """Open a run and return its id; a run of the same `training_key` tag that is unfinished is taken up again."""
+        """Open a run and return its id; a run of the same `training_key` tag that is unfinished is taken up again.
+
+        A tag `parent_run_id` nests it below that run.
+        """
 
     def finish_run(self, run_id: str, metrics: Mapping[str, float], files: Mapping[str, Path]) -> None:
         """Log final metrics and files and end the run."""

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from damageloop.domain.annotation import Annotation
-from damageloop.domain.image import Image, Origin, QuarantinedFile, StoredImage
+from damageloop.domain.image import Image, ImageHash, ImageStatus, Origin, QuarantinedFile, StoredImage
+from damageloop.domain.image_request import ImageRequest, RequestKind, RequestOrigin
 from damageloop.domain.job import Job, JobRequest, JobState
 from damageloop.domain.key import ApiKey, Scope
-from damageloop.domain.prediction import Prediction
+from damageloop.domain.label_error import Doubt, LabelError, LabelErrorState
+from damageloop.domain.prediction import Detection, Prediction
 from damageloop.domain.promotion import Decision, DecisionKind, ModelVersion, Promotion, PromotionReason
 from damageloop.domain.round import ItemState, Round, RoundItem, RoundKind, RoundState
 from damageloop.domain.snapshot import Snapshot
 from damageloop.domain.split import Split
+from damageloop.domain.subset import Subset
 
 
 class ImageRepository(Protocol):
@@ -26,17 +29,42 @@ class ImageRepository(Protocol):
     def by_sha256(self, sha256: str) -> Image | None:
         """Return the image with these stored bytes: one file with other metadata gives the same."""
 
-    def add(self, stored: StoredImage, file_name: str, vehicle: str, split: Split, origin: Origin) -> Image: ...
+    def add(
+        self,
+        stored: StoredImage,
+        file_name: str,
+        vehicle: str,
+        split: Split,
+        origin: Origin,
+        group: str | None = None,
+        status: ImageStatus = ImageStatus.ACTIVE,
+    ) -> Image:
+        """Store what is known of a new image; without `group` it is in that of its vehicle's name."""
+
     def get(self, image_id: int) -> Image: ...
     def get_many(self, image_ids: Sequence[int]) -> list[Image]: ...
-    def split_of_vehicle(self, vehicle: str) -> Split | None: ...
+    def group_of_vehicle(self, vehicle: str) -> str | None:
+        """Return the group that the vehicle's images are in; None for an unknown vehicle."""
+
+    def of_groups(self, groups: Sequence[str]) -> list[Image]:
+        """Return all images of the groups, also those that are not active, oldest first."""
+
+    def set_group(self, image_ids: Sequence[int], group: str) -> None: ...
+    def exclude_leaks(self, image_ids: Sequence[int]) -> None:
+        """Mark images whose near-duplicates are in a higher split: snapshots, rounds and scoring leave them out."""
+
+    def hashes_after(self, image_id: int) -> list[ImageHash]:
+        """Return what tells near-duplicates, of images whose number is higher, oldest first."""
+
     def active(self) -> list[Image]: ...
     def unscored(self, model_version: int, limit: int | None = None) -> list[Image]: ...
     def unannotated(self, splits: Sequence[Split]) -> list[Image]:
         """Return active images without annotation that no open round holds."""
 
     def count(self) -> int: ...
-    def counts_by_split(self) -> dict[str, int]: ...
+    def counts_by_split(self) -> dict[str, int]:
+        """Return how many active images each split has."""
+
     def quarantine(self, item: QuarantinedFile, source_sha256: str | None) -> bool:
         """Remember a refused file; False when the same file was refused before."""
 
@@ -57,6 +85,9 @@ class AnnotationRepository(Protocol):
         """Return the ids that are not tombstones."""
 
     def all(self, source: str | None = None) -> list[Annotation]: ...
+    def of_images(self, image_ids: Sequence[int]) -> list[Annotation]:
+        """Return the annotations of these images that are not tombstones, oldest first."""
+
     def resolved(self) -> dict[int, Annotation]:
         """Return the annotation that counts for each image: the latest that is not a tombstone, by image id."""
 
@@ -94,6 +125,12 @@ class PredictionRepository(Protocol):
         """Store predictions; one for an image and version that exists already is left as it is."""
 
     def of_version(self, model_version: int, image_ids: Sequence[int] | None = None) -> dict[int, Prediction]: ...
+    def unmirrored(self, model_version: int) -> list[int]:
+        """Return active train images that this version saw, but not mirrored: strategies choose from train alone."""
+
+    def add_mirrored(self, model_version: int, detections: Mapping[int, Sequence[Detection]]) -> None:
+        """Add what the version says of mirrored images to their predictions; a view that is there stays as it is."""
+
     def count(self, model_version: int) -> int: ...
     def refuse(self, image_id: int, model_version: int, reason: str, now: datetime) -> None: ...
     def refused(self, model_version: int) -> list[tuple[int, str]]: ...
@@ -111,6 +148,7 @@ class RoundRepository(Protocol):
         seed: int,
         now: datetime,
         items: Sequence[RoundItem],
+        note: str | None = None,
     ) -> Round:
         """Write down an opening round under its number, whatever numbers were tried and rolled back before."""
 
@@ -124,10 +162,40 @@ class RoundRepository(Protocol):
 
     def set_item_states(self, round_id: int, image_ids: Sequence[int], state: ItemState) -> None: ...
     def mark_reviewed(self, source: str) -> int:
-        """Mark sent items of unclosed rounds whose image has an annotation of the source; return how many."""
+        """Mark sent items of unclosed rounds whose image has an annotation of the source; return how many.
+
+        Of an image that was sent back, only what was said after that counts.
+        """
 
     def item_of_image(self, image_id: int) -> RoundItem | None:
         """Return the newest item of an image, or None when no round ever held it."""
+
+    def untouched_random(self) -> list[RoundItem]:
+        """Return what was drawn at random with a known probability and not reviewed when its round closed.
+
+        Each image's newest item alone counts, oldest first: these are carried over.
+        """
+
+    def n_given_out(self, since: datetime) -> int:
+        """Return how many items rounds opened since then have put before annotators and not withdrawn."""
+
+
+class ImageRequestRepository(Protocol):
+    """Requests about images, oldest first."""
+
+    def add(
+        self, image_id: int, kind: RequestKind, origin: RequestOrigin, reason: str, asked_by: str, now: datetime
+    ) -> ImageRequest: ...
+    def active(self, kinds: Collection[RequestKind] = ...) -> list[ImageRequest]:
+        """Return the requests of these kinds, all by default, that have not ended."""
+
+    def active_of_image(self, image_id: int) -> ImageRequest | None: ...
+    def end(self, request_id: int, now: datetime) -> None: ...
+    def end_reviewed(self, source: str, now: datetime) -> int:
+        """End pins of images that have an annotation of the source, and send-backs of those with a later one."""
+
+    def set_round(self, request_ids: Sequence[int], round_id: int) -> None:
+        """Remember which round took the requests up last."""
 
 
 class SnapshotRepository(Protocol):
@@ -238,6 +306,48 @@ class FactRepository(Protocol):
     def set(self, name: str, value: Any) -> None: ...
 
 
+class SubsetRepository(Protocol):
+    """Saved subsets of images."""
+
+    def add(self, name: str, note: str, image_ids: tuple[int, ...], created_by: str, now: datetime) -> Subset:
+        """Store a new subset. Raises ConflictError when the name is taken."""
+
+    def get(self, subset_id: int) -> Subset: ...
+    def by_name(self, name: str) -> Subset | None: ...
+    def all(self) -> list[Subset]: ...
+    def replace(self, subset_id: int, name: str, note: str, image_ids: tuple[int, ...], now: datetime) -> Subset: ...
+    def remove(self, subset_id: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FoundLabelError:
+    """A doubt about one state of an image's annotation, with the detections that raise it."""
+
+    image_id: int
+    annotation_hash: str
+    doubt: Doubt
+    detections: tuple[Detection, ...]
+
+
+class LabelErrorRepository(Protocol):
+    """Annotations that out-of-fold predictions contradict."""
+
+    def keep(self, snapshot_id: int, found: Sequence[FoundLabelError], now: datetime) -> int:
+        """Store doubts, one for each state of an annotation, and return how many are new.
+
+        An open one is told anew; one that is queued or decided stays as it is.
+        """
+
+    def drop_open(self, image_ids: Sequence[int]) -> None:
+        """Forget open doubts about these images: a newer look does not share them."""
+
+    def get(self, error_id: int) -> LabelError: ...
+    def all(self, states: Collection[LabelErrorState] | None = None) -> list[LabelError]:
+        """Return doubts of these states, the greatest first; of all states when None."""
+
+    def set_state(self, error_id: int, state: LabelErrorState) -> None: ...
+
+
 class UnitOfWork(Protocol):
     """One transaction. Leaving the block without `commit` rolls everything back."""
 
@@ -246,12 +356,15 @@ class UnitOfWork(Protocol):
     inbox: InboxRepository
     predictions: PredictionRepository
     rounds: RoundRepository
+    image_requests: ImageRequestRepository
     snapshots: SnapshotRepository
     models: ModelRepository
     jobs: JobRepository
     keys: KeyRepository
     evidence: EvidenceRepository
     facts: FactRepository
+    subsets: SubsetRepository
+    label_errors: LabelErrorRepository
 
     def __enter__(self) -> Self: ...
     def __exit__(

@@ -10,7 +10,8 @@ from typing import Any
 from damageloop.domain import snapshot as snapshots
 from damageloop.domain.annotation import Annotation
 from damageloop.domain.image import Image, ImageStatus
-from damageloop.domain.snapshot import Snapshot, SnapshotEntry
+from damageloop.domain.snapshot import Snapshot, SnapshotEntry, UnlabeledEntry
+from damageloop.domain.split import Split
 from damageloop.errors import ConflictError
 from damageloop.params import Params
 from damageloop.ports import Clock, JobContext, SnapshotDraft, SnapshotStore
@@ -62,12 +63,23 @@ class BuildSnapshot:
             sequence = work.annotations.sequence()
             parent = work.snapshots.latest()
             number = work.snapshots.next_id()
+            unlabeled = self._unlabeled(work)
             self._refuse(work, entries)
         if parent and parent.content_hash == snapshots.content_hash(entries):
             self._note_sequence(parent, sequence)
             return {"snapshot_id": parent.id, "git_tag": parent.git_tag, "is_new": False}
         context.progress(0.2, f"writing {len(entries)} annotated images")
-        return self._write(number, entries, sequence, parent)
+        draft = SnapshotDraft(number, entries, self.provenance().as_dict(), unlabeled)
+        return self._write(draft, sequence, parent)
+
+    def _unlabeled(self, work: UnitOfWork) -> tuple[UnlabeledEntry, ...]:
+        """Return what a semi-supervised training may learn from without labels: of train alone, never held out."""
+        semi = self.params.training.semi_supervised
+        if not semi.enabled:
+            return ()
+        pool = work.images.unannotated([Split.TRAIN])
+        entries = [UnlabeledEntry(image.sha256, image.stored.extension) for image in pool]
+        return snapshots.drawn_unlabeled(entries, semi.max_images, semi.seed)
 
     def _refuse(self, work: UnitOfWork, entries: Sequence[SnapshotEntry]) -> None:
         stop = snapshot_stop(work, self.params)
@@ -78,27 +90,24 @@ class BuildSnapshot:
             more = f" and {len(found) - 5} more" if len(found) > 5 else ""
             raise ConflictError(f"The data checks refuse this snapshot: {'; '.join(found[:5])}{more}.")
 
-    def _write(
-        self, number: int, entries: tuple[SnapshotEntry, ...], sequence: int, parent: Snapshot | None
-    ) -> dict[str, Any]:
-        provenance = self.provenance()
-        tag, commit = self.store.write(SnapshotDraft(number, entries, provenance.as_dict()))
+    def _write(self, draft: SnapshotDraft, sequence: int, parent: Snapshot | None) -> dict[str, Any]:
+        tag, commit = self.store.write(draft)
         snapshot = Snapshot(
-            id=number,
+            id=draft.number,
             git_tag=tag,
             git_commit=commit,
-            content_hash=snapshots.content_hash(entries),
+            content_hash=snapshots.content_hash(draft.entries),
             parent_id=parent.id if parent else None,
-            counts=snapshots.counts(entries),
-            code_revision=provenance.code_revision,
-            lock_hash=provenance.lock_hash,
+            counts=snapshots.counts(draft.entries),
+            code_revision=draft.provenance["code_revision"],
+            lock_hash=draft.provenance["lock_hash"],
             params_hash=self.params.hash(),
             created_at=self.clock.now(),
         )
         with self.units() as work:
             work.snapshots.add(snapshot, sequence)
             work.commit()
-        return {"snapshot_id": number, "git_tag": tag, "is_new": True, "counts": snapshot.counts}
+        return {"snapshot_id": draft.number, "git_tag": tag, "is_new": True, "counts": snapshot.counts}
 
     def _note_sequence(self, parent: Snapshot, sequence: int) -> None:
         # Changes that cancel each other out are taken in by the snapshot that already says the same.
@@ -123,4 +132,5 @@ def _entry(image: Image, annotation: Annotation) -> SnapshotEntry:
         split=image.split,
         verdict=annotation.verdict,
         boxes=annotation.boxes,
+        joined_group=image.group if image.group != image.vehicle else None,
     )

@@ -9,6 +9,7 @@ from typing import Any
 from damageloop.domain.round import ItemState, RoundState
 from damageloop.ports import AnnotationTool, Clock, JobContext
 from damageloop.ports.persistence import UnitOfWorkFactory
+from damageloop.services.round_pool import second_looks
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,17 +21,27 @@ class CloseRound:
     clock: Clock
 
     def __call__(self, inputs: Mapping[str, Any], context: JobContext) -> dict[str, Any]:
-        """Withdraw untouched items of `round_id` and close it; an item somebody has a draft on stays in the tool."""
+        """Withdraw untouched items of `round_id` and close it; an item somebody has a draft on stays in the tool.
+
+        Withdrawn items of the random shares come into the next round with their first probability; the others are
+        ranked anew. An image that was sent back and not looked at again is withdrawn from the round alone: its task
+        holds a human's work.
+        """
         round_id = int(inputs["round_id"])
         with self.units(read_only=True) as work:
+            if work.rounds.get(round_id).state is RoundState.CLOSED:
+                return {"round_id": round_id, "withdrawn": 0}
             waiting = {i.task_id: i.image_id for i in work.rounds.items(round_id) if i.state is ItemState.SENT}
+            reviewed = second_looks(work) & set(waiting.values())
         untouched = self.tool.untouched([task for task in waiting if task is not None])
         # Written down first: once the tasks are gone, nobody could tell which they were.
         with self.units() as work:
-            work.rounds.set_item_states(round_id, [waiting[task] for task in untouched], ItemState.WITHDRAWN)
+            gone = [*(waiting[task] for task in untouched), *reviewed]
+            work.rounds.set_item_states(round_id, gone, ItemState.WITHDRAWN)
             items = work.rounds.items(round_id)
             work.commit()
         withdrawn = [i.task_id for i in items if i.state is ItemState.WITHDRAWN and i.task_id is not None]
+        # The tool itself leaves tasks alone that hold work.
         self.tool.withdraw(withdrawn)
         with self.units() as work:
             work.rounds.set_state(round_id, RoundState.CLOSED, self.clock.now())

@@ -88,7 +88,7 @@ class DecidePromotion:
         with self.units(read_only=True) as work:
             predictions = work.predictions.of_version(version, [i.id for i in images.values()])
         return [
-            evaluate_image(e.sha256, e.vehicle, e.boxes, _prediction(predictions, images, e, version).detections)
+            evaluate_image(e.sha256, e.group, e.boxes, _prediction(predictions, images, e, version).detections)
             for e in entries
         ]
 

@@ -1,4 +1,4 @@
-"""Bring photos into the platform: stored by content, quality measured, split by vehicle, bad files set aside."""
+"""Bring photos into the platform: stored by content, quality measured, split by group, bad files set aside."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from damageloop.domain.annotation import Annotation, ImportedTruth, LabeledBox, Verdict
-from damageloop.domain.image import Image, Origin, QuarantinedFile, StoredImage
+from damageloop.domain.groups import HashIndex
+from damageloop.domain.image import Image, ImageHash, Origin, QuarantinedFile, StoredImage
 from damageloop.domain.split import split_of_group
 from damageloop.errors import InvalidImageError, InvalidInputError
 from damageloop.params import Params
 from damageloop.ports import Clock, ImageStore
 from damageloop.ports.persistence import UnitOfWork, UnitOfWorkFactory
+from damageloop.services.join_duplicates import join_groups
 
 Progress = Callable[[int, int], None]
 COMMIT_EVERY = 50
@@ -27,11 +29,18 @@ IMPORT_LEASE = timedelta(seconds=60)
 
 @dataclass
 class IngestReport:
-    """What an import did."""
+    """What an import did.
+
+    Attributes:
+        joined: Accepted photos that are near-duplicates of images of other vehicles: their groups are now one.
+        excluded: Images that left snapshots and rounds, since a near-duplicate of theirs lies in a higher split.
+    """
 
     accepted: int = 0
     known: int = 0
     annotated: int = 0
+    joined: int = 0
+    excluded: int = 0
     quarantined: list[QuarantinedFile] = field(default_factory=list)
 
 
@@ -67,18 +76,22 @@ class IngestImages:
         """
         self._check_classes(truths)
         _refuse_repeated_names(files, {*truths, *vehicles})
-        report = IngestReport()
+        report, hashes = IngestReport(), HashIndex()
         for start in range(0, len(files), COMMIT_EVERY):
             # Before the transaction: decoding takes longer than other writers should wait.
             looked = [
                 self._look(path, truths.get(path.name), is_dry_run) for path in files[start : start + COMMIT_EVERY]
             ]
             with self.units() as work:
+                hashes.refresh(work.images.hashes_after(hashes.newest_id))
                 for file in looked:
-                    self._take(work, file, vehicles, report)
+                    self._take(work, file, vehicles, report, hashes)
                 is_last = start + COMMIT_EVERY >= len(files)
                 work.facts.set(IMPORT_BEAT, None if is_last else self.clock.now().isoformat())
-                if not is_dry_run:
+                if is_dry_run:
+                    # The numbers that this batch was given are not kept.
+                    hashes = HashIndex()
+                else:
                     work.commit()
             progress(min(start + COMMIT_EVERY, len(files)), len(files))
         return report
@@ -112,7 +125,12 @@ class IngestImages:
             return _Refused(QuarantinedFile(path.name, exc.code, str(exc)), digest)
 
     def _take(
-        self, work: UnitOfWork, file: _Sound | _Refused, vehicles: Mapping[str, str], report: IngestReport
+        self,
+        work: UnitOfWork,
+        file: _Sound | _Refused,
+        vehicles: Mapping[str, str],
+        report: IngestReport,
+        hashes: HashIndex,
     ) -> None:
         if isinstance(file, _Refused):
             work.images.quarantine(file.item, file.source_sha256)
@@ -120,18 +138,31 @@ class IngestImages:
             return
         # The same picture with other metadata is the same stored image: it must not enter a second split.
         known = work.images.by_source_sha256(file.stored.source_sha256) or work.images.by_sha256(file.stored.sha256)
-        image = known or self._add(work, file.path, file.stored, vehicles)
+        image = known or self._add(work, file, vehicles, report, hashes)
         report.accepted += known is None
         report.known += known is not None
         if file.boxes is not None:
             report.annotated += self._annotate(work, image, file.boxes)
 
-    def _add(self, work: UnitOfWork, path: Path, stored: StoredImage, vehicles: Mapping[str, str]) -> Image:
-        vehicle = vehicles.get(path.name) or self._vehicle_of(path)
-        split = work.images.split_of_vehicle(vehicle) or split_of_group(
-            vehicle, self.params.split.seed, self.params.split.shares
-        )
-        return work.images.add(stored, path.name, vehicle, split, Origin.IMPORT)
+    def _add(
+        self, work: UnitOfWork, file: _Sound, vehicles: Mapping[str, str], report: IngestReport, hashes: HashIndex
+    ) -> Image:
+        """Add the image to its vehicle's group, joined with those of its near-duplicates."""
+        name, stored = file.path.name, file.stored
+        vehicle = vehicles.get(name) or self._vehicle_of(file.path)
+        own = work.images.group_of_vehicle(vehicle)
+        near = hashes.near(stored.perceptual_hash, stored.quality, self.params.ingest.duplicate_hash_bits)
+        others = {image.group for image in work.images.get_many(near)} - {own or vehicle}
+        report.joined += bool(others)
+        if own or others:
+            join = join_groups(work, {*others, *([own] if own else [])})
+            report.excluded += len(join.excluded)
+            image = work.images.add(stored, name, vehicle, join.split, Origin.IMPORT, join.group)
+        else:
+            split = split_of_group(vehicle, self.params.split.seed, self.params.split.shares)
+            image = work.images.add(stored, name, vehicle, split, Origin.IMPORT)
+        hashes.add(ImageHash(image.id, stored.perceptual_hash, stored.quality))
+        return image
 
     def _vehicle_of(self, path: Path) -> str:
         match = re.match(self.params.ingest.vehicle_pattern, path.stem)

@@ -15,13 +15,19 @@ from damageloop.domain.round import RoundKind, RoundState
 
 @dataclass(frozen=True, slots=True)
 class OpenRoundState:
-    """An unclosed round: how many items still wait for a human, and whether its time is up."""
+    """An unclosed round: how many items still wait for a human, and whether its time is up.
+
+    Attributes:
+        n_waiting: Without images that were sent back: their tasks are not served, people open them by number.
+        skip: Newest request to skip one of its images that was not acted upon yet; None where there is none.
+    """
 
     id: int
     kind: RoundKind
     state: RoundState
     n_waiting: int
     is_overdue: bool
+    skip: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +36,8 @@ class LoopState:
 
     Attributes:
         has_audit_round: An audit round was opened once.
-        n_unscored: Active images without a prediction of the champion.
-        n_unannotated_train: Images a strategy may still choose from.
+        n_unscored: Active images without a prediction of the champion, or without its second view where one is needed.
+        n_unannotated_train: Images a strategy may still choose from, skipped ones left out.
         n_unannotated_eval: Images of val and test that an audit may still draw.
         n_changed: Train images with annotations newer than the last snapshot.
         missing_kinds: Which split still lacks a damaged or a clean image, in words.
@@ -39,8 +45,15 @@ class LoopState:
         is_trained: The newest snapshot has a registered model.
         undecided: Registered challenger that the gate has not judged.
         to_promote: Challenger that the gate let through and that is not yet champion.
+        in_hand: The next round opens when so few items or fewer wait for review; 0: when every round is closed.
+        budget_words: What the next round waits for where the day's budget is used up.
+        second_look_tasks: Tasks of images that were sent back and that nobody has opened since.
         is_importing: An import is running: what is chosen or versioned now would miss a part of it.
+        feature_source: Whose embeddings selection reads; None where there are none to be had.
+        n_undescribed: Images without an embedding of that source, where it is no champion's.
         renewed_version: Version whose pre-annotations the untouched tasks show.
+        are_crops_due: Boxes of the newest snapshot may still lack an embedding by the champion.
+        sweep_proposal: Why a sweep is worth its time, as a sentence; never started by itself.
         ended_badly: Error by key of the newest job, where that job failed or was cancelled.
         active: Progress in words by key of queued and running jobs.
     """
@@ -66,7 +79,14 @@ class LoopState:
     renewed_version: int | None
     open_while_training: bool
     annotation_sequence: int = 0
+    in_hand: int = 0
+    budget_words: str | None = None
+    second_look_tasks: tuple[int, ...] = ()
     is_importing: bool = False
+    feature_source: str | None = None
+    n_undescribed: int = 0
+    sweep_proposal: str | None = None
+    are_crops_due: bool = False
     ended_badly: Mapping[str, str] = field(default_factory=dict)
     active: Mapping[str, str] = field(default_factory=dict)
 
@@ -91,13 +111,27 @@ def plan_loop(state: LoopState) -> Plan:
         waiting += words
     busy = {_turn(key) for key in state.active}
     due_now = [job for job in jobs if _turn(job.key) not in busy and job.key not in state.ended_badly]
+    if not due_now and not state.active:
+        due_now = [job for job in _idle(state) if job.key not in state.ended_badly]
     stuck = [
         f"a person: {job.kind.value} ended badly ({state.ended_badly[job.key]}); `damageloop jobs retry` tries again"
         for job in jobs
         if job.key in state.ended_badly
     ]
+    if state.sweep_proposal and not any(key.startswith(f"{JobKind.SWEEP}:") for key in state.active):
+        waiting.append(state.sweep_proposal)
     running = [f"{key}: {text}" for key, text in state.active.items()]
     return Plan(tuple(due_now), tuple(running + stuck + waiting))
+
+
+def _idle(state: LoopState) -> list[JobRequest]:
+    """Return what is done while nothing else is: no step of the loop waits for it."""
+    if not state.are_crops_due or state.is_importing:
+        return []
+    # Done in small parts, so the same key comes again until nothing is left.
+    key = f"embed_crops:v{state.champion}:{state.newest_snapshot}"
+    inputs = {"model_version": state.champion, "snapshot_id": state.newest_snapshot}
+    return [JobRequest(JobKind.EMBED_CROPS, key, inputs)]
 
 
 def _turn(key: str) -> str:
@@ -107,7 +141,10 @@ def _turn(key: str) -> str:
     is tried again; a second one beside the first would only do the same work.
     """
     kind = key.partition(":")[0]
-    if kind == JobKind.SCORE_POOL:
+    if kind == JobKind.OPEN_ROUND:
+        # A person may have asked for the round of this number.
+        return ":".join(key.split(":")[:2])
+    if kind in {JobKind.SCORE_POOL, JobKind.DESCRIBE_POOL}:
         return key.rpartition(":")[0]
     return kind if kind in {"build_snapshot", "train"} else key
 
@@ -116,7 +153,14 @@ _Step = tuple[list[JobRequest], list[str]]
 _IMPORT = "the import that is running"
 
 
+def _description_key(state: LoopState) -> str:
+    return f"describe_pool:{state.feature_source}:{state.n_images}"
+
+
 def _scoring(state: LoopState) -> _Step:
+    """Let the champion look at what it has not seen; before the first one, have the photos described without it."""
+    if state.champion is None and state.n_undescribed:
+        return [JobRequest(JobKind.DESCRIBE_POOL, _description_key(state), {"source": state.feature_source})], []
     if state.champion is None or state.n_unscored == 0:
         return [], []
     key = f"score_pool:v{state.champion}:{state.n_images}"
@@ -146,13 +190,28 @@ def _renewal(state: LoopState) -> _Step:
 
 
 def _rounds(state: LoopState) -> _Step:
-    if state.rounds:
-        return _unclosed_rounds(state)
-    if state.is_importing:
-        return [], [_IMPORT]
-    if state.n_unscored and state.champion is not None:
+    jobs, waiting = _unclosed_rounds(state)
+    if state.second_look_tasks:
+        tasks = ", ".join(str(task) for task in state.second_look_tasks[:5])
+        waiting.append(f"a person: {len(state.second_look_tasks)} images were sent back; open their tasks ({tasks})")
+    if _is_enough_at_hand(state):
+        return jobs, waiting
+    due, words = _next_round(state)
+    return jobs + due, waiting + words
+
+
+def _is_enough_at_hand(state: LoopState) -> bool:
+    """Tell whether annotators have work, or a round is just coming or going."""
+    if not state.rounds:
+        return False
+    is_settled = all(item.state is RoundState.OPEN for item in state.rounds)
+    return not is_settled or state.in_hand == 0 or sum(item.n_waiting for item in state.rounds) > state.in_hand
+
+
+def _next_round(state: LoopState) -> _Step:
+    if state.n_unscored and state.champion is not None and not state.is_importing:
         return [], []
-    pending = _pending_promotion(state)
+    pending = _pending_input(state) or state.budget_words or _pending_promotion(state)
     if pending:
         return [], [pending]
     kind = _next_kind(state)
@@ -161,6 +220,16 @@ def _rounds(state: LoopState) -> _Step:
     number = state.n_rounds + 1
     inputs = {"number": number, "kind": kind.value, "model_version": state.champion}
     return [JobRequest(JobKind.OPEN_ROUND, f"open_round:{number}", inputs)], []
+
+
+def _pending_input(state: LoopState) -> str | None:
+    """Return what is still missing of the pool that the next round is chosen from."""
+    if state.is_importing:
+        return _IMPORT
+    # One that ended badly keeps nobody: without embeddings a round is drawn at random.
+    if state.champion is None and state.n_undescribed and _description_key(state) not in state.ended_badly:
+        return f"the description of {state.n_undescribed} photos by {state.feature_source}, to choose from"
+    return None
 
 
 def _pending_promotion(state: LoopState) -> str | None:
@@ -197,6 +266,9 @@ def _unclosed_rounds(state: LoopState) -> _Step:
         elif item.n_waiting == 0 or item.is_overdue:
             jobs.append(JobRequest(JobKind.CLOSE_ROUND, f"close_round:{item.id}", {"round_id": item.id}))
         else:
+            if item.skip is not None:
+                key = f"take_out_skipped:{item.id}:{item.skip}"
+                jobs.append(JobRequest(JobKind.TAKE_OUT_SKIPPED, key, {"round_id": item.id}))
             waiting.append(f"annotators: {item.n_waiting} images of {item.kind.value} round {item.id}")
     return jobs, waiting
 

@@ -117,6 +117,7 @@ class ReceiveReviews:
             allow_accepted_deletions(work)
             remember_highest(work, existing, known.highest_id)
             report.reviewed_items = work.rounds.mark_reviewed(SOURCE)
+            work.image_requests.end_reviewed(SOURCE, self.clock.now())
             work.inbox.mark_processed(known.event_ids, self.clock.now())
             if reviews:
                 newest = max(review.updated_at for review in reviews)

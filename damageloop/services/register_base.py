@@ -1,14 +1,24 @@
-"""Make the base weights version 1, so that pre-labels exist in the first minute; or say why they can't be."""
+"""Make the base weights version 1, so that pre-labels exist in the first minute; or say why they can't be.
+
+A base whose head knows other classes still sees: its network is released for embeddings alone, so that the first
+rounds are chosen by what photos look like.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from damageloop.domain.promotion import PromotionReason
 from damageloop.domain.release import ReleaseManifest
-from damageloop.params import Params
+from damageloop.params import NO_BASE, Params
 from damageloop.ports import BaseExport, Clock, ExportBase, ModelRegistry, ReleaseStore
 from damageloop.ports.persistence import UnitOfWorkFactory
+from damageloop.services.feature_source import BASE_FEATURES
+
+# The store of the release that gives the embeddings of a source; its only version is 0, none of ours.
+FeatureReleases = Callable[[str], ReleaseStore]
+FEATURE_VERSION = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +29,7 @@ class RegisterBase:
     export: ExportBase
     registry: ModelRegistry
     releases: ReleaseStore
+    feature_releases: FeatureReleases
     clock: Clock
     params: Params
 
@@ -29,14 +40,31 @@ class RegisterBase:
         if champion:
             return f"Version {champion.model_version} is champion."
         model = self.params.model
+        if model.base == NO_BASE:
+            return (
+                "model.base is none, so trainings start from nothing: until a trained model is promoted there is no "
+                "champion, pre-labels are empty, and photos are told apart by color and texture."
+            )
         base = self.export(model.base, model.image_size, self.params.labels.classes)
         if base.labels != self.params.labels.classes:
+            self._release_for_features(base)
             return (
                 f"{self.params.model.base} knows other classes ({_few(base.labels)}), so its head is replaced in the "
-                "first training: until a trained model is promoted there is no champion and pre-labels are empty."
+                "first training: until a trained model is promoted there is no champion and pre-labels are empty, and "
+                "photos are told apart by its embeddings."
             )
         version = self._register(base)
         return f"{self.params.model.base} is version {version} and champion until something better is proven."
+
+    def _release_for_features(self, base: BaseExport) -> None:
+        source = f"base-{base.sha256[:12]}"
+        origin = {"base": self.params.model.base, "base_sha256": base.sha256}
+        self.feature_releases(source).publish(
+            FEATURE_VERSION, base.files, self._manifest(FEATURE_VERSION, base.labels, origin)
+        )
+        with self.units() as work:
+            work.facts.set(BASE_FEATURES, source)
+            work.commit()
 
     def _register(self, base: BaseExport) -> int:
         key = f"base:{base.sha256[:16]}:{self.params.model.image_size}"
@@ -45,7 +73,7 @@ class RegisterBase:
             work.commit()
         source = {"base": self.params.model.base, "base_sha256": base.sha256}
         run_id = self.registry.start_run(f"base-{version}", {"training_key": key, **source}, {})
-        self.releases.publish(version, base.files, self._manifest(version, source))
+        self.releases.publish(version, base.files, self._manifest(version, base.labels, source))
         self.registry.finish_run(run_id, {}, base.files)
         number = self.registry.register(run_id, version, {"base_sha256": base.sha256})
         with self.units() as work:
@@ -56,8 +84,7 @@ class RegisterBase:
         self.registry.set_champion(number)
         return version
 
-    def _manifest(self, version: int, source: dict[str, str]) -> ReleaseManifest:
-        classes = self.params.labels.classes
+    def _manifest(self, version: int, classes: tuple[str, ...], source: dict[str, str]) -> ReleaseManifest:
         return ReleaseManifest(
             model_version=version,
             labels=classes,

@@ -5,25 +5,39 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 
+from active_learning import registry
+from active_learning.needs import Need
 from damageloop.domain.image import Image
-from damageloop.domain.prediction import DetectorAnswer, Prediction
+from damageloop.domain.prediction import Detection, DetectorAnswer, Prediction, mirrored_back
+from damageloop.domain.split import Split
 from damageloop.errors import DamageloopError, UnavailableError
 from damageloop.params import Params
-from damageloop.ports import Clock, Detector, FeatureStore, ImageStore, JobContext
+from damageloop.ports import Clock, Detector, FeatureStore, ImageStore, JobContext, RgbImage
 from damageloop.ports.persistence import UnitOfWorkFactory
 
 logger = logging.getLogger(__name__)
 
+Seen = TypeVar("Seen")
 LoadDetector = Callable[[int], Detector]
+Progress = Callable[[float, str], None]
+View = tuple[Detection, ...]
+
+
+def compares_views(params: Params) -> bool:
+    """Tell whether the live strategy compares an image with its mirrored view, which costs a second pass."""
+    name = params.strategy.name
+    # A name that is no strategy is refused where a round opens, and keeps no image from being scored.
+    return name in registry.names() and Need.MIRRORED in registry.needs(name)
 
 
 @dataclass(frozen=True, slots=True)
 class ScorePool:
-    """Fills in predictions and embeddings of one model version; what is there already is not done again."""
+    """Fills in predictions and features of one model version; what is there already is not done again."""
 
     units: UnitOfWorkFactory
     store: ImageStore
@@ -33,48 +47,104 @@ class ScorePool:
     params: Params
 
     def __call__(self, inputs: Mapping[str, Any], context: JobContext) -> dict[str, Any]:
-        """Score all active images with `model_version`. The next start goes on where this one ended."""
+        """Score all active images with `model_version`. The next start goes on where this one ended.
+
+        Images that were seen once, and now need their mirrored view, get that alone.
+        """
         version = int(inputs["model_version"])
         with self.units(read_only=True) as work:
-            waiting = work.images.unscored(version)
-        done, failed = self.score(version, waiting, context.progress)
-        return {"model_version": version, "scored": done, "failed": failed}
+            unseen = work.images.unscored(version)
+            half_seen = work.predictions.unmirrored(version) if compares_views(self.params) else []
+            half_seen_images = work.images.get_many(half_seen)
+        done, failed = self.score(version, unseen, context.progress)
+        mirrored, failed_mirrored = self._add_views(version, half_seen_images, context.progress)
+        return {
+            "model_version": version,
+            "scored": done,
+            "failed": failed + failed_mirrored,
+            **({"mirrored": mirrored} if half_seen else {}),
+        }
 
-    def score(self, version: int, images: Sequence[Image], progress: Callable[[float, str], None]) -> tuple[int, int]:
+    def score(self, version: int, images: Sequence[Image], progress: Progress) -> tuple[int, int]:
         """Score these images in shards; return how many were scored and how many could not be."""
+        return self._in_shards(version, images, self._see, partial(self._keep, version), progress, "scored")
+
+    def _add_views(self, version: int, images: Sequence[Image], progress: Progress) -> tuple[int, int]:
+        def see(detector: Detector, _: Image, pixels: RgbImage) -> View:
+            return _mirrored_view(detector, pixels)
+
+        return self._in_shards(version, images, see, partial(self._keep_views, version), progress, "mirrored")
+
+    def _in_shards(
+        self,
+        version: int,
+        images: Sequence[Image],
+        see: Callable[[Detector, Image, RgbImage], Seen],
+        keep: Callable[[Mapping[Image, Seen]], None],
+        progress: Progress,
+        what: str,
+    ) -> tuple[int, int]:
         if not images:
             return 0, 0
         detector = self.load_detector(version)
         size = self.params.score.shard_size
         done = failed = 0
         for start in range(0, len(images), size):
-            answers = self._detect(detector, images[start : start + size])
-            self._keep(version, answers)
-            done += len(answers)
-            failed += len(images[start : start + size]) - len(answers)
-            progress((start + size) / (len(images) + size), f"{done} of {len(images)} images scored")
+            shard = images[start : start + size]
+            seen = self._look(partial(see, detector), shard)
+            if seen:
+                keep(seen)
+            done += len(seen)
+            failed += len(shard) - len(seen)
+            progress((start + size) / (len(images) + size), f"{done} of {len(images)} images {what}")
         return done, failed
 
-    def _detect(self, detector: Detector, images: Sequence[Image]) -> dict[int, DetectorAnswer]:
-        answers = {}
+    def _look(self, see: Callable[[Image, RgbImage], Seen], images: Sequence[Image]) -> dict[Image, Seen]:
+        seen = {}
         for image in images:
             try:
-                answers[image.id] = detector.detect(self.store.load(image.store_key))
+                seen[image] = see(image, self.store.load(image.store_key))
             except UnavailableError:
                 # The store or the engine, not this image: the job is tried again, and no image counts as failed.
                 raise
             except DamageloopError as exc:
                 # One bad image never stops the rest; `verify` names images whose bytes are gone.
                 logger.warning("image %s was not scored: %s", image.id, exc)
-        return answers
+        return seen
 
-    def _keep(self, version: int, answers: Mapping[int, DetectorAnswer]) -> None:
-        if not answers:
-            return
+    def _see(self, detector: Detector, image: Image, pixels: RgbImage) -> tuple[DetectorAnswer, View | None]:
+        # Strategies choose from train alone.
+        needs_both = image.split is Split.TRAIN and compares_views(self.params)
+        return detector.detect(pixels), _mirrored_view(detector, pixels) if needs_both else None
+
+    def _keep(self, version: int, seen: Mapping[Image, tuple[DetectorAnswer, View | None]]) -> None:
         # Features first: a prediction in the database then always has its embedding.
-        self.features.append(version, list(answers), np.stack([a.embedding for a in answers.values()]))
+        self._keep_features(str(version), {image: answer for image, (answer, _) in seen.items()})
+        predictions = [
+            Prediction(image.id, version, answer.detections, answer.top_score, view)
+            for image, (answer, view) in seen.items()
+        ]
         with self.units() as work:
-            work.predictions.add_many(
-                [Prediction(i, version, a.detections, a.top_score) for i, a in answers.items()], self.clock.now()
-            )
+            work.predictions.add_many(predictions, self.clock.now())
             work.commit()
+
+    def _keep_features(self, source: str, answers: Mapping[Image, DetectorAnswer]) -> None:
+        ids = [image.id for image in answers]
+        quality = [[q.brightness, q.contrast, q.sharpness] for q in (image.stored.quality for image in answers)]
+        embeddings = np.stack([answer.embedding for answer in answers.values()])
+        self.features.append(source, ids, embeddings, np.array(quality, dtype=np.float32))
+        boxes = [answer.box_features for answer in answers.values()]
+        known = [rows for rows in boxes if rows is not None]
+        # Releases from before box features have none, of any image.
+        if len(known) == len(boxes):
+            self.features.append_boxes(source, ids, [len(rows) for rows in known], np.concatenate(known))
+
+    def _keep_views(self, version: int, seen: Mapping[Image, View]) -> None:
+        with self.units() as work:
+            work.predictions.add_mirrored(version, {image.id: view for image, view in seen.items()})
+            work.commit()
+
+
+def _mirrored_view(detector: Detector, pixels: RgbImage) -> View:
+    answer = detector.detect(np.ascontiguousarray(pixels[:, ::-1]))
+    return mirrored_back(answer.detections, pixels.shape[1])

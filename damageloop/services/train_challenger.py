@@ -20,6 +20,7 @@ from damageloop.ports import (
     TrainingResult,
 )
 from damageloop.ports.persistence import UnitOfWorkFactory
+from damageloop.services.numbers import flat, numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +59,16 @@ class TrainChallenger:
         }
         # The training takes the parameters that the snapshot committed; an edit since then is not in it.
         is_same = snapshot.params_hash == self.params.hash()
-        run_id = self.registry.start_run(f"challenger-{version}", tags, _flat(self.params) if is_same else {})
+        run_id = self.registry.start_run(f"challenger-{version}", tags, self._logged() if is_same else {})
         request = TrainingRequest(snapshot.git_tag, key, run_id)
         try:
             return self.runner.run(request, context.progress, context.is_cancelled), run_id
         except DamageloopError as exc:
             self.registry.fail_run(run_id, str(exc))
             raise
+
+    def _logged(self) -> dict[str, Any]:
+        return flat(self.params.model_dump(mode="json", include={"labels", "model", "training", "score"}))
 
     def _register(self, version: int, snapshot: Snapshot, result: TrainingResult, run_id: str, key: str) -> None:
         source = {
@@ -88,7 +92,7 @@ class TrainChallenger:
                 source=source,
             ),
         )
-        self.registry.finish_run(run_id, _numbers(result.metrics), result.export_files)
+        self.registry.finish_run(run_id, numbers(result.metrics), result.export_files)
         hashes = {f"sha256.{name}": digest for name, digest in manifest.files.items()}
         number = self.registry.register(run_id, version, {"snapshot": snapshot.git_tag, **hashes})
         with self.units() as work:
@@ -102,19 +106,3 @@ def training_key(snapshot: Snapshot, code_revision: str) -> str:
     The parameters are those that the snapshot committed: a later edit counts from the next snapshot on.
     """
     return f"{snapshot.git_tag}:{snapshot.params_hash[:12]}:{code_revision[:24]}"
-
-
-def _flat(params: Params) -> dict[str, Any]:
-    sections = params.model_dump(mode="json", include={"labels", "model", "training", "score"})
-    return {f"{section}.{name}": value for section, values in sections.items() for name, value in values.items()}
-
-
-def _numbers(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
-    """Return every number of a nested mapping under a dotted name."""
-    flat: dict[str, float] = {}
-    for name, value in metrics.items():
-        if isinstance(value, Mapping):
-            flat |= _numbers(value, f"{prefix}{name}.")
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            flat[f"{prefix}{name}"] = float(value)
-    return flat

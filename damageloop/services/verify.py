@@ -47,8 +47,10 @@ class Verify:
         checks: dict[str, Callable[[UnitOfWork], Iterator[str]]] = {
             "every stored image has its bytes, unchanged": self._image_bytes,
             "photos of one vehicle are in one split": self._vehicle_splits,
+            "no group has active images in two splits": self._group_splits,
             "every annotation of Label Studio is in the database once, with its last content": self._annotations,
             "strategies chose from train groups only": self._shares,
+            "no image is in two open rounds": self._held_once,
             "every prediction sent is sound": self._predictions,
             "every snapshot row has its tag, and every tag its row": self._snapshots,
             "champion's release is whole, and the registry's alias is the champion": self._champion,
@@ -79,6 +81,15 @@ class Verify:
             if splits.setdefault(image.vehicle, image.split) is not image.split:
                 yield f"vehicle {image.vehicle}: image {image.id} is in {image.split.value}"
 
+    def _group_splits(self, work: UnitOfWork) -> Iterator[str]:
+        splits: dict[str, Split] = {}
+        groups: dict[str, str] = {}
+        for image in work.images.active():
+            if splits.setdefault(image.group, image.split) is not image.split:
+                yield f"group {image.group}: image {image.id} is in {image.split.value}"
+            if groups.setdefault(image.vehicle, image.group) != image.group:
+                yield f"vehicle {image.vehicle} is in two groups: image {image.id} is in {image.group}"
+
     def _annotations(self, work: UnitOfWork) -> Iterator[str]:
         ours = {a.external_id: a for a in work.annotations.all(SOURCE) if not a.is_deleted}
         theirs = {review.external_id: review for review in self.tool.reviews_since(None)}
@@ -99,6 +110,16 @@ class Verify:
                     yield f"round {opened.id}: image {item.image_id} is {item.share.value} but of another split"
                 if opened.state is RoundState.CLOSED and item.state is ItemState.PENDING:
                     yield f"round {opened.id} is closed, image {item.image_id} was never sent"
+
+    def _held_once(self, work: UnitOfWork) -> Iterator[str]:
+        holder: dict[int, int] = {}
+        for opened in work.rounds.unclosed():
+            for item in work.rounds.items(opened.id):
+                if item.state is ItemState.WITHDRAWN:
+                    continue
+                first = holder.setdefault(item.image_id, opened.id)
+                if first != opened.id:
+                    yield f"image {item.image_id} is in rounds {first} and {opened.id}"
 
     def _predictions(self, work: UnitOfWork) -> Iterator[str]:
         images = {image.id: image for image in work.images.active()}

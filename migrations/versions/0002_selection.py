@@ -25,6 +25,8 @@ def downgrade() -> None:
     with op.batch_alter_table("round_items") as items:
         items.drop_column("expected_seconds")
         items.drop_column("score")
+    with op.batch_alter_table("rounds") as rounds:
+        rounds.drop_column("note")
     with op.batch_alter_table("predictions") as predictions:
         predictions.drop_column("mirrored")
     with op.batch_alter_table("images") as images:
@@ -33,13 +35,16 @@ def downgrade() -> None:
 
 
 def _add_groups() -> None:
-    """Give every known image the group that it has had so far: its vehicle."""
-    with op.batch_alter_table("images") as images:
-        images.add_column(sa.Column("group_key", sa.String(length=255), nullable=True))
+    """Give every known image the group that it has had so far: its vehicle.
+
+    The column comes with a default, since SQLite makes one required afterwards only by dropping the table, which the
+    rows of other tables that refer to it forbid.
+    """
+    op.add_column("images", sa.Column("group_key", sa.String(length=255), nullable=False, server_default=""))
     op.execute(sa.text("UPDATE images SET group_key = vehicle"))
-    with op.batch_alter_table("images") as images:
-        images.alter_column("group_key", existing_type=sa.String(length=255), nullable=False)
-        images.create_index("ix_images_group_key", ["group_key"])
+    if op.get_bind().dialect.name != "sqlite":
+        op.alter_column("images", "group_key", server_default=None)
+    op.create_index("ix_images_group_key", "images", ["group_key"])
 
 
 def _add_columns() -> None:
@@ -48,6 +53,8 @@ def _add_columns() -> None:
     with op.batch_alter_table("round_items") as items:
         items.add_column(sa.Column("score", sa.Double(), nullable=True))
         items.add_column(sa.Column("expected_seconds", sa.Double(), nullable=True))
+    with op.batch_alter_table("rounds") as rounds:
+        rounds.add_column(sa.Column("note", sa.Text(), nullable=True))
 
 
 def _create_image_requests() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from tests.fakes.database import SqliteUnits
 
 # A worker that dies after one of these leaves what it had left before.
-READS = frozenset({"champion", "count_pre_annotations", "folder", "manifest", "read", "tags", "untouched"})
+READS = frozenset({"champion", "count_pre_annotations", "folder", "known_ids", "manifest", "read", "tags", "untouched"})
 
 
 class KilledError(BaseException):

@@ -37,6 +37,6 @@ def make_stored(number: int, size_wh: tuple[int, int] = SIZE_WH) -> StoredImage:
     )
 
 
-def make_image(number: int, split: Split = Split.TRAIN, vehicle: str | None = None) -> Image:
+def make_image(number: int, split: Split = Split.TRAIN, vehicle: str | None = None, group: str | None = None) -> Image:
     name = vehicle or f"car{number}"
-    return Image(number, make_stored(number), f"{name}_view{number}.jpg", name, split)
+    return Image(number, make_stored(number), f"{name}_view{number}.jpg", name, group or name, split)

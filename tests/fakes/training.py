@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from damageloop.domain.release import ReleaseManifest
 from damageloop.domain.snapshot import SnapshotEntry, content_hash
@@ -125,17 +122,3 @@ class FakeReleaseStore:
         if version in self.damaged:
             raise ConflictError(f"File model.bin of release {version} is damaged or missing.")
         return Path("releases") / str(version)
-
-
-@dataclass
-class FakeFeatureStore:
-    """Implements `FeatureStore`."""
-
-    rows: dict[tuple[int, int], NDArray[np.float32]] = field(default_factory=dict)
-
-    def append(self, model_version: int, image_ids: Sequence[int], embeddings: NDArray[np.float32]) -> None:
-        for image_id, row in zip(image_ids, embeddings, strict=True):
-            self.rows[model_version, image_id] = row
-
-    def read(self, model_version: int, image_ids: Sequence[int]) -> NDArray[np.float32]:
-        return np.stack([self.rows[model_version, i] for i in image_ids])

@@ -13,8 +13,14 @@ from PIL import Image
 
 from api.main import Surface, create_app
 from damageloop.adapters.identifiers import time_ordered_id
+from damageloop.adapters.images import FsspecImageStore, ImageLimits
+from damageloop.adapters.maps import FileMapStore
 from damageloop.adapters.releases import FolderReleaseStore
+from damageloop.adapters.thumbnail import shrink
 from damageloop.bootstrap.api import ApiServices, make_image_reader
+from damageloop.bootstrap.curation import make_curation
+from damageloop.bootstrap.estimates import make_estimates
+from damageloop.bootstrap.rounds import make_rounds
 from damageloop.domain.key import Scope
 from damageloop.domain.promotion import PromotionReason
 from damageloop.domain.release import ReleaseManifest
@@ -23,11 +29,16 @@ from damageloop.ports.persistence import UnitOfWorkFactory
 from damageloop.services.answer_damage import AnswerDamage
 from damageloop.services.browse import Browse
 from damageloop.services.cancel_job import CancelJob
+from damageloop.services.find_similar import FindSimilar
 from damageloop.services.keys import Keys
+from damageloop.services.ledger import Ledger
 from damageloop.services.note_review_event import NoteReviewEvent
 from damageloop.services.serving_champion import ChampionLoader
+from damageloop.services.thumbnails import Thumbnails
 from tests.fakes.clock import FakeClock
 from tests.fakes.detector import FakeDetector, make_manifest
+from tests.fakes.features import FakeFeatureStore
+from tests.fakes.job_queue import FakeJobQueue
 
 SECRET = "a shared secret"
 MAX_REQUEST_BYTES = 300_000
@@ -56,6 +67,11 @@ class ApiWorld:
         serving = params.serving.model_copy(update={"max_request_bytes": MAX_REQUEST_BYTES})
         params = params.model_copy(update={"serving": serving})
         self.releases = FolderReleaseStore(self.folder / "releases")
+        self.features = FakeFeatureStore()
+        self.images = FsspecImageStore(self.folder / "images", ImageLimits(2**22, 2**22, 16))
+        self.maps = FileMapStore(self.folder / "cache")
+        self.queue = FakeJobQueue()
+        ledger = Ledger(self.units, self.queue, self.clock)
         champion = ChampionLoader(self.units, self.releases, self._make_detector, poll_s=60.0)
         reader = make_image_reader(params)
         self.services = ApiServices(
@@ -66,6 +82,11 @@ class ApiWorld:
             browse=Browse(self.units),
             cancel_job=CancelJob(self.units),
             note_review_event=NoteReviewEvent(self.units, self.clock, lambda: self.nudges.append(1)),
+            rounds=make_rounds(self.units, ledger, self.clock, params, lambda: self.nudges.append(1)),
+            curation=make_curation(self.units, ledger, params, lambda: self.features, self.maps),
+            find_similar=FindSimilar(self.units, self.features),
+            thumbnails=Thumbnails(self.units, self.images, shrink),
+            estimates=make_estimates(self.units, self.releases, params),
             webhook_secret=lambda: SECRET,
         )
 

@@ -25,6 +25,31 @@ def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+@pytest.fixture(scope="session")
+def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Run one real S3 server, with a bucket, for all tests that want one."""
+    from s3fs import S3FileSystem
+
+    from tests.integration import s3_server
+
+    with s3_server.running_s3(tmp_path_factory.mktemp("s3")) as endpoint:
+        client = S3FileSystem(
+            key=s3_server.ACCESS_KEY, secret=s3_server.SECRET_KEY, endpoint_url=endpoint, skip_instance_cache=True
+        )
+        client.mkdir(s3_server.BUCKET)
+        yield endpoint
+
+
+@pytest.fixture
+def s3_url(s3_endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return an empty place on the S3 server, which this test's environment names."""
+    from tests.integration import s3_server
+
+    for name, value in s3_server.credentials(s3_endpoint).items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{s3_server.BUCKET}/{tmp_path.parent.name}/{tmp_path.name}"
+
+
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from damageloop.adapters.pixel_features import pixel_features
 from damageloop.domain.annotation import LabeledBox
 from damageloop.domain.geometry import Box
 from damageloop.domain.image import Origin
@@ -27,23 +28,29 @@ from damageloop.services.advance_loop import AdvanceLoop
 from damageloop.services.build_snapshot import BuildSnapshot, Provenance
 from damageloop.services.close_round import CloseRound
 from damageloop.services.decide_promotion import DecidePromotion
+from damageloop.services.describe_pool import Describe, DescribePool
+from damageloop.services.embed_crops import EmbedCrops
+from damageloop.services.feature_source import PIXELS
+from damageloop.services.join_duplicates import JoinAfter, JoinDuplicates
 from damageloop.services.ledger import LEASE, Ledger
 from damageloop.services.open_round import OpenRound
 from damageloop.services.plan_loop import Plan
 from damageloop.services.pre_annotations import PreAnnotationSender
 from damageloop.services.promote import Promote
 from damageloop.services.receive_reviews import ReceiveReviews
-from damageloop.services.register_base import RegisterBase
+from damageloop.services.register_base import FEATURE_VERSION, RegisterBase
 from damageloop.services.renew_pre_annotations import RENEWED, RenewPreAnnotations
 from damageloop.services.score_pool import ScorePool
+from damageloop.services.take_out_skipped import TakeOutSkipped
 from damageloop.services.train_challenger import TrainChallenger
 from tests.fakes.annotation_tool import FakeAnnotationTool
 from tests.fakes.clock import FakeClock
 from tests.fakes.crashing import Crashing, CrashingUnits, Fuse
 from tests.fakes.database import SqliteUnits, sqlite_units
+from tests.fakes.features import FakeFeatureStore
 from tests.fakes.job_queue import FakeJobQueue
 from tests.fakes.photos import make_params, make_stored
-from tests.fakes.training import FakeFeatureStore, FakePipeline, FakeRegistry, FakeReleaseStore, FakeSnapshotStore
+from tests.fakes.training import FakePipeline, FakeRegistry, FakeReleaseStore, FakeSnapshotStore
 
 CLASSES = ("scratch", "dent")
 SPLITS = {Split.TRAIN: 36, Split.VAL: 10, Split.TEST: 20}
@@ -61,15 +68,23 @@ def truth_of(number: int) -> tuple[LabeledBox, ...]:
     return (LabeledBox(damage_class, Box(10, 10, 50, 50)),) if number % 2 else ()
 
 
+PALETTE = ((180, 20, 20), (20, 160, 20), (20, 20, 180), (170, 160, 20), (30, 30, 30), (210, 210, 210))
+
+
+def color_of(number: int) -> tuple[int, ...]:
+    """Return the color of image `number`, one of six for each car, a shade of its own."""
+    return tuple(value + number % 7 for value in PALETTE[number // 2 % len(PALETTE)])
+
+
 class FakeImageStore:
-    """The part of `ImageStore` that scoring uses: the first pixel tells which image it is."""
+    """The part of `ImageStore` that scoring uses: the first pixel tells which image it is, the rest has its color."""
 
     def __init__(self) -> None:
         self.missing: set[int] = set()
 
     def load(self, store_key: str) -> RgbImage:
         number = int(Path(store_key).stem, 16)
-        pixels = np.zeros((80, 100, 3), dtype=np.uint8)
+        pixels = np.full((80, 100, 3), color_of(number), dtype=np.uint8)
         pixels[0, 0, 0] = number
         return pixels
 
@@ -99,8 +114,12 @@ class Outside:
     registry: FakeRegistry = field(default_factory=FakeRegistry)
     releases: FakeReleaseStore = field(default_factory=FakeReleaseStore)
     features: FakeFeatureStore = field(default_factory=FakeFeatureStore)
+    feature_releases: dict[str, FakeReleaseStore] = field(default_factory=dict)
     queue: FakeJobQueue = field(default_factory=FakeJobQueue)
     clock: FakeClock = field(default_factory=FakeClock)
+
+    def feature_store(self, source: str) -> FakeReleaseStore:
+        return self.feature_releases.setdefault(source, FakeReleaseStore())
 
 
 @dataclass
@@ -174,7 +193,13 @@ class LoopWorld:
         export = BaseExport(labels, "cd" * 32, {"model.xml": Path("model.xml")})
         outside = self.outside
         return RegisterBase(
-            self.units, lambda *_: export, outside.registry, outside.releases, outside.clock, self.params
+            self.units,
+            lambda *_: export,
+            outside.registry,
+            outside.releases,
+            outside.feature_store,
+            outside.clock,
+            self.params,
         )()
 
     def handlers(self) -> dict[JobKind, Handler]:
@@ -186,10 +211,13 @@ class LoopWorld:
         )
         sender = PreAnnotationSender(units, tool, clock, params)
         store: Any = FakeImageStore()
+        join = JoinDuplicates(units, features, params)
         score = ScorePool(units, store, features, self.load_detector, clock, params)
         return {
-            JobKind.SCORE_POOL: score,
-            JobKind.OPEN_ROUND: OpenRound(units, tool, sender, clock, params),
+            JobKind.SCORE_POOL: JoinAfter(score, join),
+            JobKind.DESCRIBE_POOL: DescribePool(units, store, features, self.load_describer, join, params),
+            JobKind.OPEN_ROUND: OpenRound(units, tool, sender, features, clock, params),
+            JobKind.TAKE_OUT_SKIPPED: TakeOutSkipped(units, tool),
             JobKind.CLOSE_ROUND: CloseRound(units, tool, clock),
             JobKind.BUILD_SNAPSHOT: BuildSnapshot(
                 units, snapshots, lambda: Provenance("code-1", "lock-1", "base.pt", "cd" * 32), clock, params
@@ -198,11 +226,18 @@ class LoopWorld:
             JobKind.DECIDE_PROMOTION: DecidePromotion(units, snapshots, releases, score, clock, params),
             JobKind.PROMOTE: Promote(units, registry, releases, clock),
             JobKind.RENEW_PRE_ANNOTATIONS: RenewPreAnnotations(units, tool, sender),
+            JobKind.EMBED_CROPS: EmbedCrops(units, store, features, self.load_detector, params),
         }
 
     def load_detector(self, version: int) -> Detector:
         self.outside.releases.folder(version)
         return VersionDetector(self.outside.releases.manifest(version))
+
+    def load_describer(self, source: str) -> Describe:
+        if source == PIXELS:
+            return pixel_features
+        labels = self.outside.feature_store(source).manifest(FEATURE_VERSION).labels
+        return lambda image: np.array([*image[-1, -1], len(labels)], dtype=np.float32)
 
     # --- people ------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from damageloop.adapters.openvino import OpenVinoDetector
+from damageloop.adapters.openvino import OpenVinoDetector, load_openvino
 from damageloop.adapters.yolo import DetectionRules
 from damageloop.domain.release import ReleaseManifest
 from damageloop.errors import ConflictError, DamageloopError, InvalidInputError, NotFoundError
@@ -95,6 +95,7 @@ def test_both_engines_give_the_same_detections(detectors: dict[str, Any], size_w
     assert found.max_score_difference < 0.0005
     assert found.max_entropy_difference < 0.0005
     assert found.max_embedding_difference < 0.001
+    assert found.max_box_feature_difference < 0.001
 
 
 def test_entropy_lies_between_0_and_1_and_tells_boxes_apart(detector: Detector) -> None:
@@ -112,6 +113,10 @@ def test_an_answer_keeps_its_contract(detector: Detector) -> None:
     assert answer.top_score >= confidences[0] >= confidences[-1] >= RULES.confidence_floor
     assert answer.embedding.shape == (448,)
     assert answer.embedding.dtype == np.float32
+    assert answer.box_features is not None
+    assert answer.box_features.dtype == np.float32
+    assert answer.box_features.shape == (len(confidences), 64)
+    assert np.allclose(np.linalg.norm(answer.box_features, axis=1), 1.0)
     for detection in answer.detections:
         assert detection.box.is_inside((200, 90))
         assert detection.damage_class == LABELS[int(np.argmax(detection.class_scores))]
@@ -134,6 +139,38 @@ def test_the_embedding_is_the_caller_s_own(detector: Detector) -> None:
     assert np.array_equal(first, copy)
 
 
+def test_box_features_are_what_the_last_layer_makes_class_scores_of(detectors: dict[str, Any]) -> None:
+    raw, _ = detectors["openvino"].forward(noise(128, 128))
+    head = detectors["torch"]._network.model.model[-1]
+    first_level = slice(0, (SIZE // 8) ** 2)
+    weight = head.cv3[0][-1].weight.detach().numpy()[:, :, 0, 0]
+    logits = weight @ raw.anchor_features[:, first_level]
+    sigmoid = 0.5 * (1 + np.tanh(logits / 2))
+    assert np.allclose(sigmoid, raw.output0[4:, first_level], atol=1e-4)
+
+
+def test_scores_and_boxes_are_those_of_ultralytics_own_forward_pass(detectors: dict[str, Any]) -> None:
+    import torch
+
+    network = detectors["torch"]._network
+    pixels = torch.rand(1, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        assert torch.equal(network(pixels)[0], network.model(pixels)[0])
+
+
+def test_a_release_from_before_box_features_gives_none(release: Path, tmp_path: Path) -> None:
+    ov = load_openvino()
+    model = ov.Core().read_model(release / "model.xml")
+    model.remove_result(model.output("anchor_features").get_node())
+    ov.save_model(model, tmp_path / "model.xml", compress_to_fp16=False)
+    image = noise(150, 100)
+    old, new = (OpenVinoDetector(folder, MANIFEST, RULES, n_threads=1).detect(image) for folder in (tmp_path, release))
+    assert old.box_features is None
+    assert new.box_features is not None
+    assert len(old.detections) == len(new.detections) > 0
+    assert np.allclose(old.embedding, new.embedding, atol=1e-5)
+
+
 def test_the_export_leaves_its_agreement_beside_the_model(release: Path) -> None:
     figures = json.loads((release / "agreement.json").read_text())
     assert figures["n_detections"] > 0
@@ -147,10 +184,11 @@ def test_the_export_leaves_its_agreement_beside_the_model(release: Path) -> None
         {"max_score_difference": 0.006},
         {"max_entropy_difference": 0.006},
         {"max_embedding_difference": 0.006},
+        {"max_box_feature_difference": 0.006},
     ],
 )
 def test_an_export_beyond_the_tolerance_is_refused(worse: dict[str, float]) -> None:
-    good = Agreement(6, 100, 2, 0.4, 0.004, 0.004, 0.004)
+    good = Agreement(6, 100, 2, 0.4, 0.004, 0.004, 0.004, 0.004)
     refuse_disagreement(good)
     with pytest.raises(DamageloopError, match="differs from torch"):
         refuse_disagreement(replace(good, **worse))  # type: ignore[arg-type]

@@ -121,7 +121,8 @@ def test_the_next_round_opens_under_the_new_champion(world: LoopWorld) -> None:
     world.settle()
     with world.units(read_only=True) as work:
         newest = work.rounds.all()[-1]
-    assert (newest.id, newest.kind, newest.strategy, newest.model_version) == (3, RoundKind.QUERY, "entropy", 2)
+    expected = (3, RoundKind.QUERY, "uncertainty_herding", 2)
+    assert (newest.id, newest.kind, newest.strategy, newest.model_version) == expected
     held = [i.image_id for n in (1, 2, 3) for i in world.items(n)]
     assert len(set(held)) == len(held)
 
@@ -260,14 +261,15 @@ def headless(tmp_path: Path) -> Iterator[LoopWorld]:
         yield found
 
 
-def test_without_a_champion_rounds_are_random_and_pre_labels_empty(headless: LoopWorld) -> None:
+def test_without_a_champion_rounds_are_chosen_by_embeddings_and_pre_labels_empty(headless: LoopWorld) -> None:
     to_query_round(headless)
     assert headless.champion() is None
     with headless.units(read_only=True) as work:
-        assert [(r.strategy, r.model_version) for r in work.rounds.all()] == [("random", None)] * 2
+        found = [(r.strategy, r.note, r.model_version) for r in work.rounds.all()]
         assert work.models.all() == []
+    assert found == [("random", None, None), ("uncertainty_herding", None, None)]
     assert all(headless.outside.tool.shown(item.task_id or 0) == [] for item in headless.items(2))
-    assert all(item.probability is not None for item in headless.items(2))
+    assert {i.share for i in headless.items(2) if i.probability is None} == {Share.CHOSEN}
     assert headless.annotate() == [item.image_id for item in headless.items(2)]
 
 

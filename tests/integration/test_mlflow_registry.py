@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from damageloop.adapters.mlflow import EpochLog, MlflowRegistry
+from damageloop.adapters.mlflow import EXPERIMENT, SWEEPS, EpochLog, MlflowRegistry
 from damageloop.adapters.mlflow_server import server_command
 from damageloop.errors import NotFoundError, UnavailableError
 
@@ -82,6 +82,27 @@ def test_a_run_is_logged_registered_and_made_champion(server: str, tmp_path: Pat
     assert again != run_id
     registry.fail_run(again, "cancelled")
     assert registry._client.get_run(again).info.status == "FAILED"
+
+
+def test_the_trials_of_a_sweep_lie_below_its_run_apart_from_the_trainings(server: str) -> None:
+    registry = MlflowRegistry(server, SWEEPS)
+    parent = registry.start_run("sweep-0001", {"training_key": "sweep-0001"}, {"max_trials": 2})
+    tags = {"training_key": "sweep-0001:trial-0", "sweep": "sweep-0001", "parent_run_id": parent}
+    child = registry.start_run("trial-0", tags, {"training.learning_rate": 0.002})
+    # A trial whose worker was killed takes its run up again.
+    assert registry.start_run("trial-0", tags, {}) == child != parent
+    registry.finish_run(child, {"val.map50": 0.4, "seconds": 61.0}, {})
+    registry.finish_run(parent, {"best.val.map50": 0.4}, {})
+
+    client = registry._client
+    below = client.search_runs(
+        [client.get_experiment_by_name(SWEEPS).experiment_id], f"tags.`mlflow.parentRunId` = '{parent}'"
+    )
+    assert [(run.info.run_id, run.info.status) for run in below] == [(child, "FINISHED")]
+    assert below[0].data.params == {"training.learning_rate": "0.002"}
+    assert below[0].data.metrics == {"val.map50": 0.4, "seconds": 61.0}
+    trainings = client.get_experiment_by_name(EXPERIMENT)
+    assert trainings is None or not client.search_runs([trainings.experiment_id], "tags.sweep = 'sweep-0001'")
 
 
 def registry_name() -> str:

@@ -19,19 +19,24 @@ import pytest
 from PIL import Image
 
 from damageloop.adapters.dvc import DvcSnapshotStore
+from damageloop.adapters.fold_runner import FOLDS, CloneFoldPredictor
 from damageloop.adapters.images import FsspecImageStore, ImageLimits
 from damageloop.adapters.pipeline import DvcPipelineRunner, run_name
+from damageloop.adapters.trial_runner import CloneTrialRunner
 from damageloop.adapters.workspace import create_workspace
 from damageloop.domain.annotation import LabeledBox, Verdict
 from damageloop.domain.geometry import Box
-from damageloop.domain.snapshot import SnapshotEntry
+from damageloop.domain.snapshot import SnapshotEntry, UnlabeledEntry
 from damageloop.domain.split import Split
 from damageloop.errors import ConflictError, DamageloopError, NotFoundError, UnavailableError
-from damageloop.ports import SnapshotDraft, TrainingRequest, TrainingResult
+from damageloop.params import load_params
+from damageloop.ports import FoldRequest, SnapshotDraft, TrainingRequest, TrainingResult
+from damageloop.ports.sweep import TrialRequest
 from workers.stages.quiet import quiet_ultralytics
 
 ROOT = Path(__file__).parents[2]
 N_EPOCHS = 12
+N_LABELED, N_UNLABELED = 12, 4
 
 
 @dataclass(frozen=True)
@@ -42,12 +47,23 @@ class Site:
     tag: str
 
     def runner(self, weights: str = "weights") -> DvcPipelineRunner:
-        environment = {
+        environment = self._environment(weights)
+        return DvcPipelineRunner(self.root / "workspace", self.root / "runs", str(self.root / "remote"), environment)
+
+    def trial_runner(self) -> CloneTrialRunner:
+        return CloneTrialRunner(
+            self.root / "workspace",
+            self.root / "trials",
+            str(self.root / "remote"),
+            lambda base: self._environment("weights"),
+        )
+
+    def _environment(self, weights: str) -> dict[str, str]:
+        return {
             "DAMAGELOOP_IMAGE_STORE_URL": str(self.root / "images"),
             "DAMAGELOOP_WEIGHTS_DIR": str(self.root / weights),
             "PYTHONPATH": str(ROOT),
         }
-        return DvcPipelineRunner(self.root / "workspace", self.root / "runs", str(self.root / "remote"), environment)
 
     def folder(self, request: TrainingRequest) -> Path:
         return self.root / "runs" / run_name(request)
@@ -57,11 +73,13 @@ class Site:
 def site_(tmp_path_factory: pytest.TempPathFactory) -> Site:
     root = tmp_path_factory.mktemp("site")
     _save_base(root / "weights" / "tiny.pt")
-    entries = _store_photos(FsspecImageStore(root / "images", ImageLimits(10**7, 10**7, 16)))
+    photos = _store_photos(FsspecImageStore(root / "images", ImageLimits(10**7, 10**7, 16)), N_LABELED + N_UNLABELED)
+    entries = tuple(sorted(photos[:N_LABELED], key=lambda e: e.sha256))
+    unlabeled = tuple(UnlabeledEntry(e.sha256, e.extension) for e in photos[N_LABELED:])
     create_workspace(root / "workspace", ROOT / "dvc.yaml", ROOT / "params.yaml", str(root / "remote"))
     store = DvcSnapshotStore(root / "workspace", str(root / "remote"))
     _edit_params(root / "workspace" / "params.yaml")
-    return Site(root, store.write(SnapshotDraft(1, entries, {"code_revision": "test"}))[0])
+    return Site(root, store.write(SnapshotDraft(1, entries, {"code_revision": "test"}, unlabeled))[0])
 
 
 def _save_base(target: Path) -> None:
@@ -72,12 +90,12 @@ def _save_base(target: Path) -> None:
     YOLO("yolo11n.yaml", task="detect", verbose=False).save(str(target))
 
 
-def _store_photos(store: FsspecImageStore) -> tuple[SnapshotEntry, ...]:
+def _store_photos(store: FsspecImageStore, n_photos: int) -> list[SnapshotEntry]:
     rng = np.random.default_rng(0)
     entries = []
-    for number in range(12):
+    for number in range(n_photos):
         pixels = rng.integers(90, 160, (48, 64, 3), dtype=np.uint8)
-        boxes = ()
+        boxes: tuple[LabeledBox, ...] = ()
         if number % 2:
             pixels[10:30, 20:50] = (230, 20, 20)
             boxes = (LabeledBox("dent", Box(20.0, 10.0, 50.0, 30.0)),)
@@ -89,7 +107,7 @@ def _store_photos(store: FsspecImageStore) -> tuple[SnapshotEntry, ...]:
         entries.append(
             SnapshotEntry(stored.sha256, stored.extension, stored.size_wh, f"car-{number}", split, verdict, boxes)
         )
-    return tuple(sorted(entries, key=lambda e: e.sha256))
+    return entries
 
 
 def _edit_params(path: Path) -> None:
@@ -229,3 +247,49 @@ def test_a_failing_stage_is_told_in_its_own_words(site: Site) -> None:
 def test_a_tag_that_does_not_exist_is_not_found(site: Site) -> None:
     with pytest.raises(NotFoundError):
         site.runner().run(TrainingRequest("snapshot-0099", "key-5", "run-5"), lambda *_: None, never)
+
+
+def test_a_trial_trains_with_its_own_settings_and_leaves_figures_on_val_and_no_release(site: Site) -> None:
+    params = load_params(site.root / "workspace" / "params.yaml")
+    sections = params.model_dump(mode="json", include={"model", "training"})
+    # Every box of the teacher counts: a network with random weights is sure of nothing.
+    semi = {"enabled": True, "burn_in_share": 0.5, "confidence": 0.0001, "ambiguous_from": 0.0001}
+    sections["training"] |= {"epochs": 2, "semi_supervised": sections["training"]["semi_supervised"] | semi}
+    request = TrialRequest(site.tag, "sweep-0001", 3, "run-6", sections)
+    figures = site.trial_runner().run_trial(request, lambda *_: None, never)
+    assert (figures["images"], figures["per_class"]["dent"]["boxes"]) == (4, 2)
+
+    (folder,) = (site.root / "trials").iterdir()
+    assert not (folder / "build" / "export").exists()
+    assert load_params(folder / "params.yaml").training.epochs == 2
+    # The snapshot's unlabeled images were looked at, once the burn-in was over.
+    (counts,) = json.loads((folder / "build" / "train" / "pseudo_labels.json").read_text())
+    assert (counts["epoch"], counts["looked_at"], counts["used"]) == (1, 4, 4)
+
+
+def test_each_train_image_is_predicted_by_a_fold_that_left_it_out_and_a_finished_fold_is_kept(site: Site) -> None:
+    entries = DvcSnapshotStore(site.root / "workspace", str(site.root / "remote")).read(site.tag)
+    train = {entry.sha256 for entry in entries if entry.split is Split.TRAIN}
+    val = {entry.sha256 for entry in entries if entry.split is Split.VAL}
+    environment = {
+        "DAMAGELOOP_IMAGE_STORE_URL": str(site.root / "images"),
+        "DAMAGELOOP_WEIGHTS_DIR": str(site.root / "weights"),
+        "PYTHONPATH": str(ROOT),
+    }
+    folds = CloneFoldPredictor(site.root / "workspace", site.root / "folds", str(site.root / "remote"), environment)
+    request = FoldRequest(site.tag, n_folds=2, seed=0, held_out=tuple(val))
+    told: list[tuple[float, str]] = []
+    found = folds.predict(request, lambda share, message: told.append((share, message)), never)
+    assert set(found) == train | val
+    assert any(text.startswith("fold 2 of 2") for _, text in told)
+
+    clone = site.root / "folds" / f"{site.tag}-2-0"
+    results = [clone / FOLDS / f"{fold}.json" for fold in (0, 1)]
+    predicted = [set(json.loads(file.read_text())["detections"]) & train for file in results]
+    assert [len(part) for part in predicted] == [2, 2]
+    assert not predicted[0] & predicted[1]
+
+    results[1].unlink()
+    before = results[0].stat().st_mtime_ns
+    assert folds.predict(request, lambda *_: None, never) == found
+    assert results[0].stat().st_mtime_ns == before

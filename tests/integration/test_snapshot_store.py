@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from damageloop.adapters.dvc import DvcSnapshotStore
+from damageloop.adapters.shards import read_unlabeled
 from damageloop.adapters.workspace import create_workspace
 from damageloop.domain.annotation import LabeledBox, Verdict
 from damageloop.domain.geometry import Box
-from damageloop.domain.snapshot import SnapshotEntry
+from damageloop.domain.snapshot import SnapshotEntry, UnlabeledEntry
 from damageloop.domain.split import Split
 from damageloop.errors import InvalidInputError, NotFoundError, UnavailableError
 from damageloop.ports import SnapshotDraft
@@ -34,6 +35,7 @@ def entry(number: int, x_max: float = 40.0) -> SnapshotEntry:
         split=list(Split)[number % 3],
         verdict=Verdict.DAMAGED if boxes else Verdict.CLEAN,
         boxes=boxes,
+        joined_group="car-0" if number == 3 else None,
     )
 
 
@@ -139,3 +141,18 @@ def test_making_the_workspace_again_changes_nothing(workspace: Path, tmp_path: P
     assert git(workspace, "rev-parse", "HEAD") == head
     assert (workspace / "params.yaml").read_text() == "# edited\n"
     assert git(workspace, "status", "--porcelain") == "M params.yaml"
+
+
+def test_unlabeled_images_are_named_beside_the_manifest_and_leave_with_the_next_snapshot(
+    store: DvcSnapshotStore, workspace: Path
+) -> None:
+    entries = [entry(n) for n in range(6)]
+    unlabeled = tuple(sorted((UnlabeledEntry(entry(n).sha256, "png") for n in range(20, 30)), key=lambda e: e.sha256))
+    tag, _ = store.write(replace(draft(1, entries), unlabeled=unlabeled))
+    assert read_unlabeled(workspace / "data" / "manifest") == unlabeled
+    # Who reads what is labeled sees nothing of them.
+    assert store.read(tag) == draft(1, entries).entries
+    # The very files of a snapshot without: nothing changes where it is switched off.
+    store.write(draft(2, entries))
+    assert read_unlabeled(workspace / "data" / "manifest") == ()
+    assert all(len(path.stem) == 2 for path in (workspace / "data" / "manifest").iterdir())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
 
-from damageloop.adapters.weights import find_weights
+from damageloop.adapters.weights import Base, find_base, find_weights
 from damageloop.errors import InvalidInputError, NotFoundError
 
 
@@ -37,3 +38,14 @@ def test_a_missing_file_is_told_with_the_folders_and_the_mend(tmp_path: Path) ->
 def test_a_name_with_a_folder_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError):
         find_weights(name, [tmp_path])
+
+
+def test_a_base_is_its_path_its_hash_and_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "base.pt").write_bytes(b"1")
+    assert find_base("base.pt", [tmp_path]) == Base(
+        str(tmp_path / "base.pt"), hashlib.sha256(b"1").hexdigest(), tmp_path
+    )
+
+
+def test_no_base_is_a_plan_that_needs_no_file() -> None:
+    assert find_base("none", []) == Base("yolo11n.yaml", "none", None)

@@ -83,7 +83,7 @@ def _answers(detector: Detector, entries: Sequence[SnapshotEntry], params: Param
 
 
 def _records(entries: Sequence[SnapshotEntry], answers: dict[str, DetectorAnswer]) -> list[ImageEvaluation]:
-    return [evaluate_image(e.sha256, e.vehicle, e.boxes, answers[e.sha256].detections) for e in entries]
+    return [evaluate_image(e.sha256, e.group, e.boxes, answers[e.sha256].detections) for e in entries]
 
 
 if __name__ == "__main__":

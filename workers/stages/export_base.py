@@ -1,7 +1,7 @@
 """Export the base weights for serving: `python -m workers.stages.export_base WEIGHTS IMAGE_SIZE OUT CLASS...`.
 
-Writes model.xml, model.bin and weights.pt into OUT, and export.json with the classes of the weights. Where these
-differ from the classes asked for, only export.json: a head that will be replaced serves no one.
+Writes model.xml and model.bin into OUT, and export.json with the classes of the weights. weights.pt is copied too where
+these are the classes asked for; a head that will be replaced serves no one, and its network gives embeddings alone.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ def main() -> None:
 
 
 def export_base(weights: Path, image_size: int, out: Path, classes: tuple[str, ...]) -> None:
-    """Export `weights` into `out` when their classes are `classes`; always write export.json."""
+    """Export `weights` into `out`, with the weights themselves when their classes are `classes`."""
     # After quiet_ultralytics: importing it earlier would write settings and ask the network.
     from workers.stages.network import load_network
     from workers.stages.openvino_export import export_openvino
 
     labels = load_network(weights).labels
+    export_openvino(weights, image_size, out)
     if labels == classes:
-        export_openvino(weights, image_size, out)
         shutil.copyfile(weights, out / "weights.pt")
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     (out / "export.json").write_text(json.dumps({"labels": list(labels), "sha256": digest}))

@@ -33,7 +33,7 @@ _LOADING_ERRORS = (
 
 
 class DetectorNetwork(nn.Module):
-    """A YOLO detection model whose forward pass also gives localization entropy and an embedding.
+    """A YOLO detection model whose forward pass also gives localization entropy, an embedding and box features.
 
     Args:
         model: An ultralytics `DetectionModel`.
@@ -68,7 +68,8 @@ class DetectorNetwork(nn.Module):
     @property
     def output_names(self) -> tuple[str, ...]:
         """Return the names of the outputs in the order of `forward`."""
-        return ("output0", "dfl_entropy", "embedding") if self.has_entropy else ("output0", "embedding")
+        entropy = ("dfl_entropy",) if self.has_entropy else ()
+        return ("output0", *entropy, "embedding", "anchor_features")
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Run the network on RGB images, shape (n_images, 3, size, size), values 0 to 1.
@@ -76,16 +77,23 @@ class DetectorNetwork(nn.Module):
         Returns:
             `output0` (n_images, 4 + n_classes, n_anchors): centre boxes in input pixels and sigmoid class
             scores, before NMS; `dfl_entropy` (n_images, n_anchors), 0 to 1, where the model has it;
-            `embedding` (n_images, n_features): the head's input maps, each averaged over its cells.
+            `embedding` (n_images, n_features): the head's input maps, each averaged over its cells;
+            `anchor_features` (n_images, n_channels, n_anchors): the class branch before its last layer.
         """
-        features = self._head_inputs(images)
+        return self.read_head(self._head_inputs(images))
+
+    def read_head(self, features: list[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+        """Return what `forward` does, from the maps that the head reads."""
         head = self.model.model[-1]
-        raw = head.forward_head(features, **head.one2many)
+        seen = [_but_last(branch, level) for branch, level in zip(head.cv3, features, strict=True)]
+        boxes = [branch(level) for branch, level in zip(head.cv2, features, strict=True)]
+        scores = [branch[-1](level) for branch, level in zip(head.cv3, seen, strict=True)]
+        # What `forward_head` of ultralytics returns, which computes the same and keeps nothing between.
+        raw = {"boxes": _all_anchors(boxes), "scores": _all_anchors(scores), "feats": features}
         output0 = head._inference(raw)  # noqa: SLF001 - the decoding that ultralytics validates and exports with
+        entropy = [_side_entropy(raw["boxes"], int(head.reg_max))] if self.has_entropy else []
         embedding = torch.cat([level.mean(dim=(2, 3)) for level in features], dim=1)
-        if not self.has_entropy:
-            return output0, embedding
-        return output0, _side_entropy(raw["boxes"], int(head.reg_max)), embedding
+        return output0, *entropy, embedding, _all_anchors(seen)
 
     def _head_inputs(self, images: torch.Tensor) -> list[torch.Tensor]:
         """Run all layers but the head, as ultralytics' own `_predict_once` does."""
@@ -130,7 +138,8 @@ class TorchDetector:
             name: output[0].float().cpu().numpy()
             for name, output in zip(self._network.output_names, outputs, strict=True)
         }
-        return RawOutput(arrays["output0"], arrays.get("dfl_entropy"), arrays["embedding"]), frame
+        entropy, features = arrays.get("dfl_entropy"), arrays["anchor_features"]
+        return RawOutput(arrays["output0"], entropy, arrays["embedding"], features), frame
 
 
 def load_network(weights: Path) -> DetectorNetwork:
@@ -158,6 +167,18 @@ def _inputs_of(layer: Any, current: torch.Tensor, outputs: list[torch.Tensor | N
     if isinstance(source, int):
         return current if source == -1 else outputs[source]
     return [current if index == -1 else outputs[index] for index in source]
+
+
+def _but_last(branch: nn.Sequential, level: torch.Tensor) -> torch.Tensor:
+    # Layer by layer: a slice of the branch would be a module of its own, which the tracer does not know.
+    for layer in list(branch)[:-1]:
+        level = layer(level)
+    return level
+
+
+def _all_anchors(levels: list[torch.Tensor]) -> torch.Tensor:
+    """Return maps of several levels as one (n_images, n_channels, n_anchors)."""
+    return torch.cat([level.flatten(2) for level in levels], dim=2)
 
 
 def _side_entropy(side_logits: torch.Tensor, n_bins: int) -> torch.Tensor:

@@ -58,6 +58,7 @@ class Agreement:
         max_score_difference: Largest difference of a class score, over all anchors.
         max_entropy_difference: Largest difference of a localization entropy, over all anchors.
         max_embedding_difference: Largest difference of a feature, over the image's largest feature.
+        max_box_feature_difference: Largest difference of an anchor's feature, over the image's largest.
     """
 
     n_images: int
@@ -67,6 +68,7 @@ class Agreement:
     max_score_difference: float
     max_entropy_difference: float
     max_embedding_difference: float
+    max_box_feature_difference: float
 
 
 def export_openvino(
@@ -114,6 +116,7 @@ def agreement(
         max_score_difference=max((one.max_score_difference for one in found), default=0.0),
         max_entropy_difference=max((one.max_entropy_difference for one in found), default=0.0),
         max_embedding_difference=max((one.max_embedding_difference for one in found), default=0.0),
+        max_box_feature_difference=max((one.max_box_feature_difference for one in found), default=0.0),
     )
 
 
@@ -129,7 +132,8 @@ def _compare(first: Engine, second: Engine, image: RgbImage, labels: tuple[str, 
         max_box_difference_px=_largest(*boxes),
         max_score_difference=_largest(a.output0[4:], b.output0[4:]),
         max_entropy_difference=_largest(a.dfl_entropy, b.dfl_entropy) if a.dfl_entropy is not None else 0.0,
-        max_embedding_difference=_largest(a.embedding, b.embedding) / max(1e-9, float(abs(a.embedding).max())),
+        max_embedding_difference=_largest_share(a.embedding, b.embedding),
+        max_box_feature_difference=_largest_share(a.anchor_features, b.anchor_features),
     )
 
 
@@ -140,13 +144,14 @@ def refuse_disagreement(found: Agreement) -> None:
         or found.max_score_difference > MAX_SCORE_DIFFERENCE
         or found.max_entropy_difference > MAX_SCORE_DIFFERENCE
         or found.max_embedding_difference > MAX_SCORE_DIFFERENCE
+        or found.max_box_feature_difference > MAX_SCORE_DIFFERENCE
     ):
         raise DamageloopError(
             f"The OpenVINO model differs from torch on {found.n_images} images: boxes by up to "
             f"{found.max_box_difference_px:.3f} px (allowed {MAX_BOX_DIFFERENCE_PX}); of at most "
             f"{MAX_SCORE_DIFFERENCE} scores by {found.max_score_difference:.4f}, localization entropy by "
-            f"{found.max_entropy_difference:.4f}, the embedding by {found.max_embedding_difference:.4f}. "
-            "It is not released."
+            f"{found.max_entropy_difference:.4f}, the embedding by {found.max_embedding_difference:.4f}, "
+            f"box features by {found.max_box_feature_difference:.4f}. It is not released."
         )
 
 
@@ -208,3 +213,8 @@ def _n_unmatched(first: Sequence[Detection], second: Sequence[Detection]) -> int
 
 def _largest(first: Any, second: Any) -> float:
     return float(np.abs(np.subtract(first, second)).max(initial=0.0))
+
+
+def _largest_share(first: Any, second: Any) -> float:
+    """Return the largest difference over the largest number of the first."""
+    return _largest(first, second) / max(1e-9, float(np.abs(first).max(initial=0.0)))

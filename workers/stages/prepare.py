@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Sequence
 
 from damageloop.adapters.images import FsspecImageStore
+from damageloop.adapters.shards import read_unlabeled
 from damageloop.domain import snapshot
 from damageloop.domain.geometry import to_xywhn
 from damageloop.domain.image import store_key
@@ -15,6 +17,8 @@ from damageloop.errors import ConflictError, NotFoundError
 from workers.stages.stage import (
     DATASET,
     DATASET_INDEX,
+    MANIFEST,
+    UNLABELED,
     image_path,
     image_store,
     label_path,
@@ -39,7 +43,8 @@ def prepare() -> None:
     entries = snapshot_entries()
     _check(entries, params.labels.classes)
     shutil.rmtree(DATASET, ignore_errors=True)
-    _place_images(image_store(params), entries)
+    store = image_store(params)
+    _place_images(store, entries)
     for entry in entries:
         label_path(entry).parent.mkdir(parents=True, exist_ok=True)
         label_path(entry).write_text(label_lines(entry, params.labels.classes))
@@ -51,7 +56,31 @@ def prepare() -> None:
         "content_hash": snapshot.content_hash(entries),
         "counts": snapshot.counts(entries),
     }
-    write_json(DATASET_INDEX, index)
+    write_json(DATASET_INDEX, index | _place_unlabeled(store, entries))
+
+
+def _place_unlabeled(store: FsspecImageStore, entries: Sequence[SnapshotEntry]) -> dict[str, str]:
+    """Link the unlabeled images that the snapshot names; return what tells in the index which ones they are.
+
+    Raises:
+        ConflictError: If one is labeled too, or its bytes are missing or damaged.
+    """
+    unlabeled = read_unlabeled(MANIFEST)
+    if not unlabeled:
+        return {}
+    twice = {entry.sha256 for entry in entries} & {entry.sha256 for entry in unlabeled}
+    if twice:
+        raise ConflictError(f"Image {min(twice)[:12]} is both labeled and unlabeled in this snapshot.")
+    targets = [DATASET / "images" / "unlabeled" / f"{entry.sha256}.{entry.extension}" for entry in unlabeled]
+    for entry, target in zip(unlabeled, targets, strict=True):
+        try:
+            store.link(store_key(entry.sha256, entry.extension), target)
+        except NotFoundError as exc:
+            raise ConflictError(
+                f"The image store lacks {entry.sha256[:12]}, an unlabeled image of this snapshot."
+            ) from exc
+    UNLABELED.write_text("".join(f"{target.resolve()}\n" for target in targets))
+    return {"unlabeled_hash": hashlib.sha256("".join(entry.sha256 for entry in unlabeled).encode()).hexdigest()}
 
 
 def label_lines(entry: SnapshotEntry, classes: Sequence[str]) -> str:

@@ -23,8 +23,11 @@ from damageloop.params import Params, load_params
 from damageloop.ports import RgbImage
 from damageloop.settings import Settings
 
+MANIFEST = Path("data/manifest")
+ANNOTATIONS = Path("data/annotations")
 BUILD = Path("build")
 DATASET = BUILD / "dataset"
+UNLABELED = DATASET / "unlabeled.txt"
 DATASET_INDEX = BUILD / "dataset.json"
 WEIGHTS = BUILD / "weights.pt"
 METRICS = BUILD / "metrics.json"
@@ -77,7 +80,7 @@ def stage_params() -> Params:
 
 def snapshot_entries() -> tuple[SnapshotEntry, ...]:
     """Return the snapshot's images with what humans said, by image hash."""
-    return read_entries(Path("data/manifest"), Path("data/annotations"))
+    return read_entries(MANIFEST, ANNOTATIONS)
 
 
 def image_path(entry: SnapshotEntry) -> Path:
@@ -88,6 +91,13 @@ def image_path(entry: SnapshotEntry) -> Path:
 def label_path(entry: SnapshotEntry) -> Path:
     """Return where ultralytics looks for the boxes of that image: `images` becomes `labels`."""
     return DATASET / "labels" / entry.split.value / f"{entry.sha256}.txt"
+
+
+def unlabeled_images() -> list[Path]:
+    """Return the unlabeled images that `prepare` laid out, none where the snapshot names none."""
+    if not UNLABELED.is_file():
+        return []
+    return [Path(line) for line in UNLABELED.read_text().splitlines()]
 
 
 def load_image(entry: SnapshotEntry, params: Params) -> RgbImage:

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from damageloop.adapters.provenance import file_sha256
-from damageloop.adapters.weights import find_weights
+from damageloop.adapters.weights import Base, find_base
 from damageloop.params import Params
 from workers.stages.quiet import quiet_ultralytics
 from workers.stages.stage import (
@@ -25,6 +25,7 @@ from workers.stages.stage import (
     run_stage,
     stage_params,
     tell,
+    unlabeled_images,
     weights_folders,
     write_json,
 )
@@ -37,13 +38,13 @@ _TELL_EVERY = 4
 
 
 def train() -> None:
-    """Train for all epochs and write `build/weights.pt`.
+    """Train for all epochs and write `build/weights.pt`; with `model.base: none` from random weights.
 
     Raises:
         NotFoundError: If the base weights are nowhere to be found.
     """
     params = stage_params()
-    base = find_weights(params.model.base, weights_folders())
+    base = find_base(params.model.base, weights_folders())
     tell("train", 0.0, f"loading {params.model.base}")
     quiet_ultralytics()
     from workers.stages.yolo_trainer import checkpoint_of, slim_weights
@@ -69,9 +70,9 @@ def epochs_done(checkpoint: Path) -> int:
         return 0
 
 
-def _training_key(params: Params, base: Path) -> str:
+def _training_key(params: Params, base: Base) -> str:
     """Return what must be the same for a checkpoint to be taken up."""
-    parts = [params.hash(), file_sha256(base), file_sha256(DATASET_INDEX)]
+    parts = [params.hash(), base.sha256, file_sha256(DATASET_INDEX)]
     return hashlib.sha256("".join(parts).encode()).hexdigest()
 
 
@@ -94,16 +95,17 @@ def _write_data_file(classes: tuple[str, ...]) -> None:
     (DATASET / "data.yaml").write_text(yaml.safe_dump(content))
 
 
-def _run_epochs(params: Params, base: Path, *, is_resumed: bool) -> None:
-    from workers.stages.yolo_trainer import LastWeightsTrainer, checkpoint_of, training_arguments
+def _run_epochs(params: Params, base: Base, *, is_resumed: bool) -> None:
+    from workers.stages.semi_supervised import make_trainer
+    from workers.stages.yolo_trainer import checkpoint_of, training_arguments
 
-    arguments = training_arguments(params, base, TRAIN)
+    arguments = training_arguments(params, base.model, TRAIN)
     if is_resumed:
         arguments["model"] = arguments["resume"] = str(checkpoint_of(TRAIN).resolve())
-    trainer = LastWeightsTrainer(arguments)
+    trainer = make_trainer(arguments, params, unlabeled_images())
     log = _metric_log()
     trainer.add_callback("on_train_batch_end", _BatchTeller(params.training.epochs))
-    trainer.add_callback("on_train_epoch_end", lambda t: log(_losses(t), t.epoch + 1))
+    trainer.add_callback("on_train_epoch_end", lambda t: log(_losses(t) | t.epoch_figures(), t.epoch + 1))
     trainer.train()
 
 

@@ -28,6 +28,10 @@ class LastWeightsTrainer(DetectionTrainer):
         # ultralytics leaves one core free, which on two cores is half of the machine.
         torch.set_num_threads(all_threads())
 
+    def epoch_figures(self) -> dict[str, float]:
+        """Return what is to be logged of an epoch besides its losses: nothing."""
+        return {}
+
     def validate(self) -> tuple[dict[str, float], None]:
         """Return the untouched metrics, and no fitness: so no epoch is ever the best."""
         return self.metrics, None
@@ -51,8 +55,8 @@ def checkpoint_of(folder: Path) -> Path:
     return folder / "checkpoint.pt"
 
 
-def training_arguments(params: Params, base: Path, folder: Path) -> dict[str, Any]:
-    """Return ultralytics' arguments for a new training of `base` in `folder`."""
+def training_arguments(params: Params, base: Path | str, folder: Path) -> dict[str, Any]:
+    """Return ultralytics' arguments for a new training in `folder` of `base`: weights, or the name of a plan."""
     training = params.training
     return {
         "mode": "train",

@@ -23,6 +23,7 @@ def register(app: Celery) -> None:
         except DamageloopError as exc:
             # Label Studio may be down while everything else goes on; its reviews are read at the next turn.
             logger.warning("reviews could not be read: %s", exc)
+        worker.label_errors().settle()
         plan = worker.advance_loop()()
         return [job.key for job in plan.jobs]
 

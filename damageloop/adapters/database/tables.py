@@ -145,6 +145,8 @@ class RoundRow(Base):
     state: Mapped[str] = mapped_column(String(16))
     model_version: Mapped[int | None]
     seed: Mapped[int]
+    # Why another strategy chose than the one asked for, and the like.
+    note: Mapped[str | None] = mapped_column(Text)
     opened_at: Mapped[datetime]
     closed_at: Mapped[datetime | None]
 

@@ -10,13 +10,16 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from damageloop.adapters.database.repositories.image_requests import SqlImageRequests
 from damageloop.adapters.database.repositories.images import SqlImages
 from damageloop.adapters.database.repositories.jobs import SqlJobs
 from damageloop.adapters.database.repositories.keys import SqlFacts, SqlKeys
+from damageloop.adapters.database.repositories.label_errors import SqlLabelErrors
 from damageloop.adapters.database.repositories.models import SqlModels, SqlSnapshots
 from damageloop.adapters.database.repositories.predictions import SqlEvidence, SqlPredictions
 from damageloop.adapters.database.repositories.reviews import SqlAnnotations, SqlInbox
 from damageloop.adapters.database.repositories.rounds import SqlRounds
+from damageloop.adapters.database.repositories.subsets import SqlSubsets
 from damageloop.errors import UnavailableError
 from damageloop.ports import Clock
 from damageloop.ports.persistence import (
@@ -24,13 +27,16 @@ from damageloop.ports.persistence import (
     EvidenceRepository,
     FactRepository,
     ImageRepository,
+    ImageRequestRepository,
     InboxRepository,
     JobRepository,
     KeyRepository,
+    LabelErrorRepository,
     ModelRepository,
     PredictionRepository,
     RoundRepository,
     SnapshotRepository,
+    SubsetRepository,
 )
 
 # Longer than any transaction of ours, so that a second writer waits and does not fail.
@@ -68,12 +74,15 @@ class SqlUnitOfWork:
     inbox: InboxRepository
     predictions: PredictionRepository
     rounds: RoundRepository
+    image_requests: ImageRequestRepository
     snapshots: SnapshotRepository
     models: ModelRepository
     jobs: JobRepository
     keys: KeyRepository
     evidence: EvidenceRepository
     facts: FactRepository
+    subsets: SubsetRepository
+    label_errors: LabelErrorRepository
 
     def __init__(self, engine: Engine, clock: Clock, read_only: bool = False) -> None:
         self._engine = engine.execution_options(read_only=True) if read_only else engine
@@ -88,12 +97,15 @@ class SqlUnitOfWork:
         self.inbox = SqlInbox(session)
         self.predictions = SqlPredictions(session)
         self.rounds = SqlRounds(session)
+        self.image_requests = SqlImageRequests(session)
         self.snapshots = SqlSnapshots(session)
         self.models = SqlModels(session)
         self.jobs = SqlJobs(session)
         self.keys = SqlKeys(session)
         self.evidence = SqlEvidence(session)
         self.facts = SqlFacts(session)
+        self.subsets = SqlSubsets(session)
+        self.label_errors = SqlLabelErrors(session)
         return self
 
     def __exit__(

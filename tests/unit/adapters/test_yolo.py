@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -74,6 +76,38 @@ def test_detections_are_clipped_and_sorted_and_keep_their_anchor_s_values() -> N
     assert answer.detections[0].localization_entropy == 0.75
     assert answer.detections[1].box.as_tuple() == (0.0, 0.0, 12.0, 12.0)
     assert answer.top_score == pytest.approx(0.8)
+
+
+def test_box_features_are_gathered_by_detection_and_scaled_to_length_1() -> None:
+    # The second anchor is the surest, the third is under the floor, the fourth saw nothing.
+    anchors: list[tuple[float, ...]] = [
+        (10, 10, 8, 8, 0.5, 0),
+        (40, 40, 8, 8, 0.9, 0),
+        (60, 10, 4, 4, 0.01, 0),
+        (10, 50, 8, 8, 0.2, 0),
+    ]
+    features = np.array([[3, 0, 9, 0], [4, 2, 9, 0]], dtype=np.float32)
+    raw = replace(raw_output(anchors), anchor_features=features)
+    answer = decode(raw, letterbox(white(64, 64), 64), (64, 64), LABELS, RULES)
+    assert answer.box_features is not None
+    assert answer.box_features == pytest.approx(np.array([[0, 1], [0.6, 0.8], [0, 0]]))
+    assert features[0, 0] == 3
+
+
+def test_box_features_of_no_detection_have_no_rows_and_a_model_without_them_gives_none() -> None:
+    raw = raw_output([(32, 32, 9, 9, 0.05, 0)])
+    frame = letterbox(white(64, 64), 64)
+    assert decode(raw, frame, (64, 64), LABELS, RULES).box_features is None
+    with_features = replace(raw, anchor_features=np.ones((5, 1), dtype=np.float32))
+    found = decode(with_features, frame, (64, 64), LABELS, RULES).box_features
+    assert found is not None
+    assert found.shape == (0, 5)
+
+
+def test_a_box_feature_that_is_not_finite_is_refused() -> None:
+    raw = replace(raw_output([(32, 32, 9, 9, 0.5, 0)]), anchor_features=np.array([[np.nan]], dtype=np.float32))
+    with pytest.raises(DamageloopError, match="not finite"):
+        decode(raw, letterbox(white(64, 64), 64), (64, 64), LABELS, RULES)
 
 
 def test_boxes_without_area_inside_the_image_are_dropped() -> None:

@@ -7,7 +7,16 @@ import math
 import numpy as np
 import pytest
 
-from damageloop.domain.geometry import Box, boxes_array, from_coco, from_percent, iou_matrix, to_percent, to_xywhn
+from damageloop.domain.geometry import (
+    Box,
+    boxes_array,
+    from_coco,
+    from_percent,
+    iou_matrix,
+    mirrored,
+    to_percent,
+    to_xywhn,
+)
 from damageloop.errors import InvalidInputError
 
 BOX = Box(10, 20, 30, 60)
@@ -62,3 +71,9 @@ def test_overlaps_are_those_computed_by_hand() -> None:
     unit, half, away = Box(0, 0, 1, 1), Box(0.5, 0, 1.5, 1), Box(5, 5, 6, 6)
     found = iou_matrix(boxes_array([unit, half]), boxes_array([unit, half, away]))
     assert found == pytest.approx(np.array([[1, 1 / 3, 0], [1 / 3, 1, 0]]))
+
+
+def test_a_box_mirrored_twice_is_where_it_was() -> None:
+    box = Box(10, 20, 30, 60)
+    assert mirrored(box, 100) == Box(70, 20, 90, 60)
+    assert mirrored(mirrored(box, 100), 100) == box

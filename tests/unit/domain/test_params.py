@@ -80,3 +80,64 @@ def test_the_hash_moves_with_what_a_training_depends_on_and_with_nothing_else() 
         make_params(model={"image_size": 320}),
     ]
     assert len({plain, *(params.hash() for params in changed)}) == 4
+
+
+def test_parameters_from_before_there_were_duplicates_get_cautious_ones() -> None:
+    old = content()
+    old["ingest"] = {k: v for k, v in old["ingest"].items() if not k.startswith("duplicate_")}
+    ingest = parse_params(old).ingest
+    assert (ingest.duplicate_hash_bits, ingest.duplicate_cosine) == (4, 0.9)
+
+
+def test_nothing_is_frozen_that_was_never_trained() -> None:
+    assert make_params(model={"base": "none"}).model.base == "none"
+    with pytest.raises(InvalidInputError, match="freeze_layers"):
+        make_params(model={"base": "none"}, training={"freeze_layers": 10})
+
+
+def test_parameters_from_before_sweeps_and_unlabeled_training_are_accepted_and_keep_their_hash() -> None:
+    old = content()
+    del old["sweep"], old["training"]["semi_supervised"]
+    params = parse_params(old)
+    assert not params.training.semi_supervised.enabled
+    assert params.hash() == parse_params(content()).hash()
+
+
+def test_semi_supervised_values_count_for_the_hash_only_where_it_is_enabled() -> None:
+    def hash_with(**values: object) -> str:
+        return make_params(training={"semi_supervised": values}).hash()
+
+    assert hash_with(weight=0.1) == hash_with(weight=0.9)
+    assert hash_with(enabled=True, weight=0.1) != hash_with(enabled=True, weight=0.9)
+    assert hash_with(enabled=True) != hash_with()
+
+
+@pytest.mark.parametrize(
+    ("semi_supervised", "said"),
+    [
+        ({"confidence": 0.5, "ambiguous_from": 0.6}, "ambiguous_from"),
+        ({"ambiguous_from": 0.3, "class_confidence": {"dent": 0.2}}, "ambiguous_from"),
+        ({"ambiguous_from": 0.0}, "ambiguous_from"),
+        ({"class_confidence": {"rust": 0.7}}, "rust, no class of labels"),
+    ],
+)
+def test_thresholds_that_contradict_each_other_are_refused(semi_supervised: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidInputError, match=said):
+        make_params(training={"semi_supervised": semi_supervised})
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        {},
+        {"training.colour": [1]},
+        {"training.seed": [1, 2]},
+        {"gate.seed": [1]},
+        {"training.mosaic": []},
+        {"training.mosaic": {"low": 1.0, "high": 0.5}},
+        {"training.freeze_layers": {"low": 0, "high": 10, "log": True}},
+    ],
+)
+def test_a_sweep_searches_single_values_of_model_and_training_only(space: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInputError, match=r"sweep\.space"):
+        make_params(sweep={"space": space})

@@ -10,8 +10,10 @@ from damageloop.domain.annotation import LabeledBox, Verdict
 from damageloop.domain.geometry import Box
 from damageloop.domain.snapshot import (
     SnapshotEntry,
+    UnlabeledEntry,
     content_hash,
     counts,
+    drawn_unlabeled,
     missing_kinds,
     problems,
     sharded,
@@ -94,3 +96,31 @@ def test_counts_are_by_split_class_and_group() -> None:
     assert found["train"] == {"images": 2, "clean": 1, "groups": 1, "boxes": {"dent": 2, "scratch": 1}}
     assert found["val"] == {"images": 0, "clean": 0, "groups": 0, "boxes": {}}
     assert found["test"]["clean"] == 1
+
+
+def test_a_joined_group_is_in_the_manifest_and_counts_as_one() -> None:
+    alone = entry(0, Split.TEST)
+    joined = replace(entry(2, Split.TEST), joined_group="car0")
+    assert (alone.group, joined.group, joined.vehicle) == ("car0", "car0", "car1")
+    assert counts([alone, joined])["test"]["groups"] == 1
+    assert joined.manifest_row()["group"] == "car0"
+    assert content_hash([joined]) != content_hash([entry(2, Split.TEST)])
+
+
+def test_a_vehicle_that_is_its_own_group_is_written_as_ever() -> None:
+    # Rows of snapshots from before there were joined groups: their hashes must not change.
+    assert set(entry(0).manifest_row()) == {"sha256", "extension", "width", "height", "vehicle", "split"}
+
+
+def test_unlabeled_images_are_drawn_by_their_hash_whatever_their_order() -> None:
+    pool = [UnlabeledEntry(f"{number:064x}", "jpg") for number in range(50)]
+    drawn = drawn_unlabeled(pool, 20, seed=1)
+    assert drawn == drawn_unlabeled(pool[::-1], 20, seed=1)
+    assert list(drawn) == sorted(drawn, key=lambda entry: entry.sha256)
+    assert len(set(drawn)) == 20
+    assert drawn != drawn_unlabeled(pool, 20, seed=2)
+    # One that is annotated meanwhile makes room for one other.
+    later = drawn_unlabeled([entry for entry in pool if entry != drawn[0]], 20, seed=1)
+    assert len(set(drawn) - set(later)) == 1
+    assert drawn_unlabeled(pool[:3], 20, seed=1) == tuple(pool[:3])
+    assert drawn_unlabeled([], 20, seed=1) == ()

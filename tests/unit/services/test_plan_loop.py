@@ -77,6 +77,32 @@ def test_one_scoring_of_a_version_runs_at_a_time_though_photos_keep_coming() -> 
     assert keys(plan_loop(replace(state, champion=2))) == ["score_pool:v2:150"]
 
 
+UNDESCRIBED = replace(SCORED, champion=None, n_unscored=0, feature_source="pixels-1", n_undescribed=40)
+
+
+def test_without_a_champion_photos_are_described_before_a_round_is_chosen() -> None:
+    plan = plan_loop(UNDESCRIBED)
+    assert [(job.key, job.inputs) for job in plan.jobs] == [("describe_pool:pixels-1:100", {"source": "pixels-1"})]
+    assert "the description of 40 photos by pixels-1, to choose from" in plan.waiting_for
+    assert kinds(plan_loop(replace(UNDESCRIBED, n_undescribed=0))) == [JobKind.OPEN_ROUND]
+
+
+def test_a_champion_needs_no_other_description() -> None:
+    assert kinds(plan_loop(replace(UNDESCRIBED, champion=1))) == [JobKind.OPEN_ROUND]
+
+
+def test_one_description_by_a_source_runs_at_a_time_though_photos_keep_coming() -> None:
+    state = replace(UNDESCRIBED, n_images=150, active={"describe_pool:pixels-1:100": "20%"})
+    assert plan_loop(state).jobs == ()
+    assert keys(plan_loop(replace(state, feature_source="base-1"))) == ["describe_pool:base-1:150"]
+
+
+def test_a_description_that_ended_badly_keeps_no_round() -> None:
+    plan = plan_loop(replace(UNDESCRIBED, ended_badly={"describe_pool:pixels-1:100": "the store is gone"}))
+    assert kinds(plan) == [JobKind.OPEN_ROUND]
+    assert any("the store is gone" in text for text in plan.waiting_for)
+
+
 # --- rounds ----------------------------------------------------------------------------------------------------
 
 
@@ -144,6 +170,47 @@ def test_no_round_is_chosen_by_a_champion_about_to_be_replaced() -> None:
     assert kinds(plan_loop(promoting)) == [JobKind.PROMOTE]
     stuck = replace(promoting, ended_badly={"promote:v2": "a file of the release is damaged"})
     assert kinds(plan_loop(stuck)) == [JobKind.OPEN_ROUND]
+
+
+@pytest.mark.parametrize(
+    ("n_waiting", "keys_due"), [(6, []), (5, ["open_round:3"]), (0, ["close_round:2", "open_round:3"])]
+)
+def test_the_next_round_opens_beside_an_open_one_when_few_enough_items_are_left(
+    n_waiting: int, keys_due: list[str]
+) -> None:
+    state = replace(REVIEWING, in_hand=5, rounds=(replace(OPEN_ROUND, n_waiting=n_waiting),))
+    assert keys(plan_loop(state)) == keys_due
+
+
+def test_what_all_open_rounds_hold_counts_and_none_opens_while_one_is_opening() -> None:
+    other = replace(OPEN_ROUND, id=3, n_waiting=1)
+    assert keys(plan_loop(replace(REVIEWING, n_rounds=3, in_hand=5, rounds=(OPEN_ROUND, other)))) == []
+    opening = replace(other, state=RoundState.OPENING, n_waiting=0)
+    few = replace(OPEN_ROUND, n_waiting=1)
+    assert keys(plan_loop(replace(REVIEWING, n_rounds=3, in_hand=5, rounds=(few, opening)))) == ["open_round:3"]
+
+
+def test_a_used_budget_keeps_the_next_round_and_is_told_in_words() -> None:
+    plan = plan_loop(replace(REVIEWING, rounds=(), budget_words="the daily budget of 200 images is used"))
+    assert plan.jobs == ()
+    assert "the daily budget of 200 images is used" in plan.waiting_for
+
+
+def test_a_round_that_a_person_asked_for_keeps_the_loop_from_opening_the_same_number() -> None:
+    state = replace(REVIEWING, rounds=(), active={"open_round:3:asked": "waiting for a worker"})
+    assert plan_loop(state).jobs == ()
+    failed = replace(REVIEWING, rounds=(), ended_badly={"open_round:3:asked": "no such image"})
+    assert keys(plan_loop(failed)) == ["open_round:3"]
+
+
+def test_a_skipped_image_of_an_open_round_is_taken_out() -> None:
+    plan = plan_loop(replace(REVIEWING, rounds=(replace(OPEN_ROUND, skip=8),)))
+    assert [(job.key, job.inputs) for job in plan.jobs] == [("take_out_skipped:2:8", {"round_id": 2})]
+
+
+def test_images_that_were_sent_back_are_named_by_their_tasks() -> None:
+    plan = plan_loop(replace(REVIEWING, second_look_tasks=(31, 32)))
+    assert "a person: 2 images were sent back; open their tasks (31, 32)" in plan.waiting_for
 
 
 # --- snapshot and training -------------------------------------------------------------------------------------
@@ -302,3 +369,38 @@ def test_a_promotion_that_ended_badly_does_not_keep_later_challengers_from_the_g
     state = replace(SNAPSHOT, to_promote=2, undecided=3)
     assert keys(plan_loop(state)).count("decide:v3") == 0
     assert "decide:v3" in keys(plan_loop(replace(state, ended_badly={"promote:v2": "its release is damaged"})))
+
+
+# --- embeddings of drawn boxes -----------------------------------------------------------------------------------
+
+TRAINED = replace(SNAPSHOT, is_trained=True, are_crops_due=True)
+
+
+def test_drawn_boxes_are_embedded_while_nothing_else_is_due_or_done() -> None:
+    plan = plan_loop(TRAINED)
+    assert keys(plan) == ["embed_crops:v1:1"]
+    assert plan.jobs[0].inputs == {"model_version": 1, "snapshot_id": 1}
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        replace(TRAINED, are_crops_due=False),
+        replace(TRAINED, is_trained=False),
+        replace(TRAINED, active={"find_label_errors:1": "fold 1 of 3"}),
+        replace(TRAINED, is_importing=True),
+        replace(TRAINED, ended_badly={"embed_crops:v1:1": "no release"}),
+    ],
+)
+def test_the_embedding_of_boxes_waits_for_everything_else(state: LoopState) -> None:
+    assert JobKind.EMBED_CROPS not in kinds(plan_loop(state))
+
+
+def test_a_proposed_sweep_is_told_and_never_started() -> None:
+    proposal = "a person, if they like: a sweep is proposed"
+    proposed = replace(REVIEWING, sweep_proposal=proposal)
+    assert proposal in plan_loop(proposed).waiting_for
+    assert JobKind.SWEEP not in kinds(plan_loop(proposed))
+    running = plan_loop(replace(proposed, active={"sweep:sweep-0001": "25% trial 2 of 8"}))
+    assert proposal not in running.waiting_for
+    assert "sweep:sweep-0001: 25% trial 2 of 8" in running.waiting_for

@@ -1,15 +1,30 @@
-"""Scoring: what belongs to one image is skipped, what belongs to the store stops the job."""
+"""Scoring: what belongs to one image is skipped, what belongs to the store stops the job, and what is kept of each."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
+from active_learning import registry
+from active_learning.needs import Need
+from damageloop.domain.geometry import Box
+from damageloop.domain.image import Image, ImageStatus
+from damageloop.domain.prediction import Detection, DetectorAnswer, Prediction
+from damageloop.domain.split import Split
 from damageloop.errors import DamageloopError, NotFoundError, UnavailableError
-from damageloop.services.score_pool import ScorePool
+from damageloop.ports import RgbImage
+from damageloop.services.score_pool import ScorePool, compares_views
+from tests.fakes.clock import FakeClock
+from tests.fakes.features import FakeFeatureStore
 from tests.fakes.photos import make_image, make_params
+
+ONE_VIEW, BOTH_VIEWS = make_params(strategy={"name": "entropy"}), make_params(strategy={"name": "flip_consistency"})
 
 
 class BrokenStore:
@@ -22,11 +37,99 @@ class BrokenStore:
         raise self._error
 
 
+class Photos:
+    """An image store whose images are 100 x 80, dark but for a bright left edge."""
+
+    def __init__(self, missing: Sequence[Image] = ()) -> None:
+        self._missing = {image.store_key for image in missing}
+
+    def load(self, store_key: str) -> RgbImage:
+        if store_key in self._missing:
+            raise NotFoundError("gone")
+        pixels = np.zeros((80, 100, 3), dtype=np.uint8)
+        pixels[:, :10] = 255
+        return pixels
+
+
+@dataclass
+class EdgeDetector:
+    """Finds one box at the bright edge, on whichever side it is."""
+
+    box_features: bool = True
+    n_calls: int = 0
+
+    def detect(self, image: RgbImage) -> DetectorAnswer:
+        assert image.flags["C_CONTIGUOUS"]
+        self.n_calls += 1
+        box = Box(0, 20, 10, 60) if image[0, 0, 0] else Box(90, 20, 100, 60)
+        features = np.array([[0.6, 0.8]], dtype=np.float32) if self.box_features else None
+        return DetectorAnswer((Detection("dent", 0.8, box),), np.array([1, 2, 3], dtype=np.float32), 0.8, features)
+
+
+@dataclass
+class Memory:
+    """Images and predictions of one version, as their repositories keep them."""
+
+    pool: list[Image]
+    rows: dict[int, Prediction] = field(default_factory=dict)
+
+    def unscored(self, version: int, limit: int | None = None) -> list[Image]:
+        return [i for i in self.pool if i.id not in self.rows and i.status is ImageStatus.ACTIVE]
+
+    def get_many(self, image_ids: Sequence[int]) -> list[Image]:
+        return [image for image in self.pool if image.id in image_ids]
+
+    def unmirrored(self, version: int) -> list[int]:
+        train = [image.id for image in self.pool if image.split is Split.TRAIN]
+        return [i for i in train if i in self.rows and self.rows[i].mirrored is None]
+
+    def add_many(self, predictions: Sequence[Prediction], now: datetime) -> None:
+        self.rows |= {p.image_id: p for p in predictions}
+
+    def add_mirrored(self, version: int, detections: Mapping[int, Sequence[Detection]]) -> None:
+        for image_id, found in detections.items():
+            self.rows[image_id] = replace(self.rows[image_id], mirrored=tuple(found))
+
+
+@dataclass
+class World:
+    pool: list[Image]
+    missing: Sequence[Image] = ()
+    detector: EdgeDetector = field(default_factory=EdgeDetector)
+    features: FakeFeatureStore = field(default_factory=FakeFeatureStore)
+    messages: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.memory = Memory(self.pool)
+
+    def score(self, params: Any) -> dict[str, Any]:
+        units: Any = Units(self.memory)
+        store: Any = Photos(self.missing)
+        detector: Any = self.detector
+        scoring = ScorePool(units, store, self.features, lambda version: detector, FakeClock(), params)
+        context: Any = SimpleNamespace(progress=lambda share, message: self.messages.append(message))
+        return scoring({"model_version": "7"}, context)
+
+
+@dataclass
+class Units:
+    memory: Memory
+
+    def __call__(self, read_only: bool = False) -> Any:
+        return self
+
+    def __enter__(self) -> Any:
+        return SimpleNamespace(images=self.memory, predictions=self.memory, commit=lambda: None)
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
 def scoring(error: DamageloopError) -> ScorePool:
     unused: Any = None
     store: Any = BrokenStore(error)
     detector: Any = SimpleNamespace(detect=None)
-    return ScorePool(unused, store, unused, lambda version: detector, unused, make_params())
+    return ScorePool(unused, store, unused, lambda version: detector, unused, ONE_VIEW)
 
 
 def test_an_image_whose_bytes_are_gone_costs_no_other_its_score() -> None:
@@ -38,3 +141,50 @@ def test_a_store_that_does_not_answer_is_no_failure_of_the_images() -> None:
         scoring(UnavailableError("The image store did not answer.")).score(
             1, [make_image(1)], lambda share, message: None
         )
+
+
+def test_embeddings_quality_and_box_features_stand_under_the_version_before_its_predictions() -> None:
+    world = World([make_image(1), make_image(2)], missing=[make_image(2)])
+    assert world.score(ONE_VIEW) == {"model_version": 7, "scored": 1, "failed": 1}
+    assert world.features.read("7", [1]).tolist() == [[1, 2, 3]]
+    assert world.features.read_quality("7", [1]).tolist() == [[120, 40, 80]]
+    assert world.features.read_boxes("7", [1]).features == pytest.approx(np.array([[0.6, 0.8]]), rel=1e-3)
+    assert world.memory.rows[1].mirrored is None
+    assert world.detector.n_calls == 1
+
+
+def test_a_release_without_box_features_leaves_none() -> None:
+    world = World([make_image(1)], detector=EdgeDetector(box_features=False))
+    world.score(ONE_VIEW)
+    assert world.features.known_ids("7").tolist() == [1]
+    assert world.features.known_box_ids("7").tolist() == []
+
+
+def test_where_the_strategy_compares_views_a_train_image_is_seen_mirrored_too() -> None:
+    world = World([make_image(1), make_image(2, Split.TEST)])
+    world.score(BOTH_VIEWS)
+    # The edge is right in the mirrored image, and mirrored back it is left again.
+    assert [d.box for d in world.memory.rows[1].mirrored or ()] == [Box(0, 20, 10, 60)]
+    assert world.memory.rows[2].mirrored is None
+    assert world.detector.n_calls == 3
+
+
+def test_what_was_seen_in_one_view_gets_the_other_when_the_strategy_changes() -> None:
+    world = World([make_image(1), make_image(2), make_image(3, Split.VAL)])
+    world.score(ONE_VIEW)
+    before = dict(world.memory.rows)
+    world.pool.append(make_image(4))
+    world.missing = [make_image(2)]
+    assert world.score(BOTH_VIEWS) == {"model_version": 7, "scored": 1, "failed": 1, "mirrored": 1}
+    assert world.memory.rows[1] == replace(before[1], mirrored=before[1].detections)
+    assert world.memory.rows[2].mirrored is None
+    assert world.detector.n_calls == 3 + 2 + 1
+    assert world.messages[-1] == "1 of 2 images mirrored"
+    assert world.score(ONE_VIEW) == {"model_version": 7, "scored": 0, "failed": 0}
+
+
+def test_views_are_compared_by_the_strategies_that_need_it_and_no_name_stops_scoring() -> None:
+    assert compares_views(BOTH_VIEWS)
+    assert not compares_views(ONE_VIEW)
+    assert not compares_views(make_params(strategy={"name": "no such strategy"}))
+    assert Need.MIRRORED in registry.needs("flip_consistency")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from damageloop.adapters.database.tables import (
@@ -15,7 +15,7 @@ from damageloop.adapters.database.tables import (
     RoundItemRow,
     RoundRow,
 )
-from damageloop.domain.image import Image, ImageQuality, ImageStatus, Origin, QuarantinedFile, StoredImage
+from damageloop.domain.image import Image, ImageHash, ImageQuality, ImageStatus, Origin, QuarantinedFile, StoredImage
 from damageloop.domain.round import ItemState, RoundState
 from damageloop.domain.split import Split
 from damageloop.errors import NotFoundError
@@ -40,7 +40,16 @@ class SqlImages:
         row = self._session.scalars(select(ImageRow).where(ImageRow.sha256 == sha256).order_by(ImageRow.id)).first()
         return to_image(row) if row else None
 
-    def add(self, stored: StoredImage, file_name: str, vehicle: str, split: Split, origin: Origin) -> Image:
+    def add(
+        self,
+        stored: StoredImage,
+        file_name: str,
+        vehicle: str,
+        split: Split,
+        origin: Origin,
+        group: str | None = None,
+        status: ImageStatus = ImageStatus.ACTIVE,
+    ) -> Image:
         quality = stored.quality
         row = ImageRow(
             sha256=stored.sha256,
@@ -55,9 +64,9 @@ class SqlImages:
             sharpness=quality.sharpness,
             perceptual_hash=stored.perceptual_hash,
             vehicle=vehicle,
-            group_key=vehicle,
+            group_key=group or vehicle,
             split=split.value,
-            status=ImageStatus.ACTIVE.value,
+            status=status.value,
             origin=origin.value,
             created_at=self._clock.now(),
         )
@@ -78,9 +87,31 @@ class SqlImages:
             found.update({row.id: to_image(row) for row in self._session.scalars(query)})
         return [found[image_id] for image_id in image_ids if image_id in found]
 
-    def split_of_vehicle(self, vehicle: str) -> Split | None:
-        value = self._session.scalar(select(ImageRow.split).where(ImageRow.vehicle == vehicle).limit(1))
-        return Split(value) if value else None
+    def group_of_vehicle(self, vehicle: str) -> str | None:
+        return self._session.scalar(select(ImageRow.group_key).where(ImageRow.vehicle == vehicle).limit(1))
+
+    def of_groups(self, groups: Sequence[str]) -> list[Image]:
+        found: list[Image] = []
+        for start in range(0, len(groups), CHUNK):
+            query = select(ImageRow).where(ImageRow.group_key.in_(groups[start : start + CHUNK]))
+            found += [to_image(row) for row in self._session.scalars(query)]
+        return sorted(found, key=lambda image: image.id)
+
+    def set_group(self, image_ids: Sequence[int], group: str) -> None:
+        self._update(image_ids, group_key=group)
+
+    def exclude_leaks(self, image_ids: Sequence[int]) -> None:
+        self._update(image_ids, status=ImageStatus.EXCLUDED_LEAK.value)
+
+    def hashes_after(self, image_id: int) -> list[ImageHash]:
+        columns = (ImageRow.perceptual_hash, ImageRow.brightness, ImageRow.contrast, ImageRow.sharpness)
+        query = select(ImageRow.id, *columns).where(ImageRow.id > image_id).order_by(ImageRow.id)
+        return [ImageHash(row[0], row[1], ImageQuality(*row[2:])) for row in self._session.execute(query)]
+
+    def _update(self, image_ids: Sequence[int], **values: str) -> None:
+        for start in range(0, len(image_ids), CHUNK):
+            rows = ImageRow.id.in_(image_ids[start : start + CHUNK])
+            self._session.execute(update(ImageRow).where(rows).values(**values))
 
     def active(self) -> list[Image]:
         query = select(ImageRow).where(ImageRow.status == ImageStatus.ACTIVE.value).order_by(ImageRow.id)
@@ -119,7 +150,8 @@ class SqlImages:
         return self._session.scalar(select(func.count()).select_from(ImageRow)) or 0
 
     def counts_by_split(self) -> dict[str, int]:
-        query = select(ImageRow.split, func.count()).group_by(ImageRow.split)
+        is_active = ImageRow.status == ImageStatus.ACTIVE.value
+        query = select(ImageRow.split, func.count()).where(is_active).group_by(ImageRow.split)
         return {row[0]: row[1] for row in self._session.execute(query)}
 
     def quarantine(self, item: QuarantinedFile, source_sha256: str | None) -> bool:
@@ -157,5 +189,12 @@ def to_image(row: ImageRow) -> Image:
         perceptual_hash=row.perceptual_hash,
     )
     return Image(
-        row.id, stored, row.file_name, row.vehicle, Split(row.split), ImageStatus(row.status), Origin(row.origin)
+        id=row.id,
+        stored=stored,
+        file_name=row.file_name,
+        vehicle=row.vehicle,
+        group=row.group_key,
+        split=Split(row.split),
+        status=ImageStatus(row.status),
+        origin=Origin(row.origin),
     )

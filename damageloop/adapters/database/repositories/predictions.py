@@ -11,8 +11,10 @@ from sqlalchemy.orm import Session
 
 from damageloop.adapters.database.conversions import detections_from_json, detections_to_json
 from damageloop.adapters.database.repositories.images import CHUNK
-from damageloop.adapters.database.tables import EvidenceRow, PredictionRow, RefusedPredictionRow
-from damageloop.domain.prediction import Prediction
+from damageloop.adapters.database.tables import EvidenceRow, ImageRow, PredictionRow, RefusedPredictionRow
+from damageloop.domain.image import ImageStatus
+from damageloop.domain.prediction import Detection, Prediction
+from damageloop.domain.split import Split
 from damageloop.errors import NotFoundError
 
 
@@ -32,6 +34,7 @@ class SqlPredictions:
                 image_id=p.image_id,
                 model_version=p.model_version,
                 detections=detections_to_json(p.detections),
+                mirrored=None if p.mirrored is None else detections_to_json(p.mirrored),
                 top_score=p.top_score,
                 created_at=now,
             )
@@ -49,6 +52,32 @@ class SqlPredictions:
             part = query.where(PredictionRow.image_id.in_(image_ids[start : start + CHUNK]))
             found.update({row.image_id: to_prediction(row) for row in self._session.scalars(part)})
         return found
+
+    def unmirrored(self, model_version: int) -> list[int]:
+        query = (
+            select(PredictionRow.image_id)
+            .join(ImageRow, ImageRow.id == PredictionRow.image_id)
+            .where(
+                PredictionRow.model_version == model_version,
+                PredictionRow.mirrored.is_(None),
+                ImageRow.status == ImageStatus.ACTIVE.value,
+                ImageRow.split == Split.TRAIN.value,
+            )
+            .order_by(PredictionRow.image_id)
+        )
+        return list(self._session.scalars(query))
+
+    def add_mirrored(self, model_version: int, detections: Mapping[int, Sequence[Detection]]) -> None:
+        image_ids = list(detections)
+        for start in range(0, len(image_ids), CHUNK):
+            query = select(PredictionRow).where(
+                PredictionRow.model_version == model_version,
+                PredictionRow.image_id.in_(image_ids[start : start + CHUNK]),
+                PredictionRow.mirrored.is_(None),
+            )
+            for row in self._session.scalars(query):
+                row.mirrored = detections_to_json(detections[row.image_id])
+        self._session.flush()
 
     def count(self, model_version: int) -> int:
         query = select(func.count()).where(PredictionRow.model_version == model_version)
@@ -88,4 +117,5 @@ class SqlEvidence:
 
 def to_prediction(row: PredictionRow) -> Prediction:
     """Return the prediction that a row describes."""
-    return Prediction(row.image_id, row.model_version, detections_from_json(row.detections), row.top_score)
+    mirrored = None if row.mirrored is None else detections_from_json(row.mirrored)
+    return Prediction(row.image_id, row.model_version, detections_from_json(row.detections), row.top_score, mirrored)

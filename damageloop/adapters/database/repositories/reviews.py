@@ -12,8 +12,12 @@ from sqlalchemy.orm import Session
 from damageloop.adapters.database.conversions import boxes_from_json, boxes_to_json
 from damageloop.adapters.database.tables import AnnotationRow, ImageRow, InboxRow
 from damageloop.domain.annotation import Annotation, Verdict
+from damageloop.domain.image import ImageStatus
 from damageloop.domain.split import Split
 from damageloop.ports.persistence import InboxEvent
+
+# SQLite takes at most 32,766 variables in a statement; older builds 999.
+CHUNK = 900
 
 
 class SqlAnnotations:
@@ -74,6 +78,15 @@ class SqlAnnotations:
             query = query.where(AnnotationRow.source == source)
         return [to_annotation(row) for row in self._session.scalars(query)]
 
+    def of_images(self, image_ids: Sequence[int]) -> list[Annotation]:
+        found: list[AnnotationRow] = []
+        for start in range(0, len(image_ids), CHUNK):
+            query = select(AnnotationRow).where(
+                AnnotationRow.image_id.in_(image_ids[start : start + CHUNK]), AnnotationRow.is_deleted.is_(False)
+            )
+            found += self._session.scalars(query)
+        return [to_annotation(row) for row in sorted(found, key=lambda row: row.id)]
+
     def resolved(self) -> dict[int, Annotation]:
         query = (
             select(AnnotationRow)
@@ -86,7 +99,11 @@ class SqlAnnotations:
         query = (
             select(func.count(func.distinct(AnnotationRow.image_id)))
             .join(ImageRow, ImageRow.id == AnnotationRow.image_id)
-            .where(ImageRow.split == Split.TRAIN.value, AnnotationRow.sequence > since_sequence)
+            .where(
+                ImageRow.split == Split.TRAIN.value,
+                ImageRow.status == ImageStatus.ACTIVE.value,
+                AnnotationRow.sequence > since_sequence,
+            )
         )
         return self._session.scalar(query) or 0
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from damageloop.adapters.database.tables import AnnotationRow, RoundItemRow, RoundRow
-from damageloop.domain.round import ItemState, Round, RoundItem, RoundKind, RoundState, Share
+from damageloop.adapters.database.tables import AnnotationRow, ImageRequestRow, RoundItemRow, RoundRow
+from damageloop.domain.image_request import RequestKind
+from damageloop.domain.round import RANDOM_SHARES, ItemState, Round, RoundItem, RoundKind, RoundState, Share
 from damageloop.errors import NotFoundError
 
 
@@ -28,6 +29,7 @@ class SqlRounds:
         seed: int,
         now: datetime,
         items: Sequence[RoundItem],
+        note: str | None = None,
     ) -> Round:
         row = RoundRow(
             id=round_id,
@@ -36,6 +38,7 @@ class SqlRounds:
             state=RoundState.OPENING.value,
             model_version=model_version,
             seed=seed,
+            note=note,
             opened_at=now,
         )
         self._session.add(row)
@@ -47,6 +50,8 @@ class SqlRounds:
                 share=item.share.value,
                 rank=item.rank,
                 probability=item.probability,
+                score=item.score,
+                expected_seconds=item.expected_seconds,
                 reason=item.reason,
                 state=item.state.value,
                 task_id=item.task_id,
@@ -91,8 +96,15 @@ class SqlRounds:
                 row.state = state.value
 
     def mark_reviewed(self, source: str) -> int:
+        sent_back = select(ImageRequestRow.id).where(
+            ImageRequestRow.image_id == AnnotationRow.image_id,
+            ImageRequestRow.kind == RequestKind.SEND_BACK.value,
+            ImageRequestRow.ended_at.is_(None),
+            # What was said before the image was sent back is not yet the second look.
+            ImageRequestRow.created_at >= AnnotationRow.updated_at,
+        )
         annotated = select(AnnotationRow.image_id).where(
-            AnnotationRow.source == source, AnnotationRow.is_deleted.is_(False)
+            AnnotationRow.source == source, AnnotationRow.is_deleted.is_(False), ~sent_back.exists()
         )
         unclosed = select(RoundRow.id).where(RoundRow.state != RoundState.CLOSED.value)
         result = self._session.execute(
@@ -112,6 +124,31 @@ class SqlRounds:
         row = self._session.scalars(query).first()
         return to_item(row) if row else None
 
+    def untouched_random(self) -> list[RoundItem]:
+        newest = select(func.max(RoundItemRow.id)).group_by(RoundItemRow.image_id)
+        query = (
+            select(RoundItemRow)
+            .join(RoundRow, RoundRow.id == RoundItemRow.round_id)
+            .where(
+                RoundItemRow.id.in_(newest),
+                RoundItemRow.share.in_([share.value for share in RANDOM_SHARES]),
+                RoundItemRow.probability.is_not(None),
+                RoundItemRow.state != ItemState.REVIEWED.value,
+                RoundRow.state == RoundState.CLOSED.value,
+            )
+            .order_by(RoundItemRow.id)
+        )
+        return [to_item(row) for row in self._session.scalars(query)]
+
+    def n_given_out(self, since: datetime) -> int:
+        query = (
+            select(func.count())
+            .select_from(RoundItemRow)
+            .join(RoundRow, RoundRow.id == RoundItemRow.round_id)
+            .where(RoundRow.opened_at >= since, RoundItemRow.state != ItemState.WITHDRAWN.value)
+        )
+        return self._session.scalar(query) or 0
+
     def _row(self, round_id: int) -> RoundRow:
         row = self._session.get(RoundRow, round_id)
         if row is None:
@@ -130,11 +167,20 @@ def to_round(row: RoundRow) -> Round:
         row.seed,
         row.opened_at,
         row.closed_at,
+        row.note,
     )
 
 
 def to_item(row: RoundItemRow) -> RoundItem:
     """Return the item that a row describes."""
     return RoundItem(
-        row.image_id, Share(row.share), row.rank, row.probability, row.reason, ItemState(row.state), row.task_id
+        image_id=row.image_id,
+        share=Share(row.share),
+        rank=row.rank,
+        probability=row.probability,
+        reason=row.reason,
+        state=ItemState(row.state),
+        task_id=row.task_id,
+        score=row.score,
+        expected_seconds=row.expected_seconds,
     )

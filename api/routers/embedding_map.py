@@ -1,0 +1,68 @@
+"""The map of all images by their embeddings, as data to draw, and drawn boxes that look like one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, status
+from fastapi import Path as PathParameter
+
+from api.dependencies import MAX_ID, Id, Services
+from api.openapi import problems
+from api.operation_schemas import JobSchema
+from api.schemas import Schema
+from api.security import require
+from api.selection_schemas import EmbeddingMapSchema, MapPoint, MapRequest
+from damageloop.domain.key import Scope
+
+router = APIRouter(
+    tags=["images"], dependencies=[Depends(require(Scope.REVIEW))], responses=problems(401, 403, 422, 503)
+)
+MAX_SIMILAR = 100
+
+
+class SimilarCropSchema(Schema):
+    """A drawn box; `number` is its place in the annotation, from 0, `similarity` a cosine."""
+
+    image_id: int
+    number: int
+    damage_class: str
+    similarity: float
+
+
+@router.get("/embedding-map", responses=problems(409))
+def embedding_map(
+    services: Services, source: Annotated[str | None, Query(max_length=64, description="Whose embeddings.")] = None
+) -> EmbeddingMapSchema:
+    """Give the newest map, with states of this moment; 409 while there is none: ask for one with POST."""
+    found = services.curation.maps.newest(source)
+    points = [
+        MapPoint(
+            image_id=point.image.id,
+            x=point.x,
+            y=point.y,
+            split=point.image.split,
+            state=point.state.value,
+            damage_classes=None if point.damage_classes is None else list(point.damage_classes),
+        )
+        for point in found.points
+    ]
+    return EmbeddingMapSchema(source=found.source, hash=found.hash, points=points)
+
+
+@router.post("/embedding-map", status_code=status.HTTP_202_ACCEPTED, responses=problems(409))
+def make(services: Services, wanted: MapRequest) -> JobSchema:
+    """Ask for a map of the images that there are now; wait for the job, then get the map."""
+    return JobSchema.model_validate(services.curation.maps.request(wanted.source))
+
+
+@router.get("/images/{image_id}/boxes/{number}/similar", responses=problems(404))
+def similar(
+    services: Services,
+    image_id: Id,
+    number: Annotated[int, PathParameter(ge=0, le=MAX_ID)],
+    limit: Annotated[int, Query(ge=1, le=MAX_SIMILAR)] = 20,
+) -> list[SimilarCropSchema]:
+    """List drawn boxes that look like this one, the most alike first."""
+    found = services.curation.similar_crops(image_id, number, limit)
+    return [SimilarCropSchema.model_validate(item) for item in found]

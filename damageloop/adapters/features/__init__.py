@@ -1,0 +1,1 @@
+"""The feature store: append-only Parquet parts below a folder or an fsspec URL."""

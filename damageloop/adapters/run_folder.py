@@ -1,0 +1,128 @@
+"""A clone of the workspace at a snapshot's tag, and a long command in it that tells its progress in a file."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from damageloop.adapters.commands import last_lines
+from damageloop.adapters.dvc import ANNOTATIONS, MANIFEST
+from damageloop.adapters.git import Git
+from damageloop.adapters.process_group import ProcessGroup
+from damageloop.adapters.workspace import cache_dir, dvc, dvc_environment, write_local_config
+from damageloop.errors import CancelledError, DamageloopError, NotFoundError, UnavailableError
+from damageloop.ports import Progress
+
+_POLL_S = 0.5
+_BEAT_S = 2.0
+# What dvc prints of a stage that a signal ended, as Popen and as a shell tell it.
+_KILLED = re.compile(r"exited with (-\d+|1[3-5]\d)\b")
+_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+
+
+def check_out(workspace: Path, remote_url: str, git_tag: str, folder: Path) -> None:
+    """Make `folder` a clone at the tag with its manifest and annotations; one that is there is taken up.
+
+    Raises:
+        NotFoundError: If the workspace has no such tag.
+    """
+    commit = Git(workspace).commit_of(git_tag)
+    if commit is None:
+        raise NotFoundError(f"The workspace has no snapshot {git_tag!r}.")
+    if not (folder / ".git").exists() or Git(folder).commit_of("HEAD") != commit:
+        _clone(workspace, git_tag, folder)
+    write_local_config(folder, remote_url, cache_dir(workspace))
+    # Left by a killed dvc; nobody else works in this folder.
+    (folder / ".dvc" / "tmp" / "rwlock").unlink(missing_ok=True)
+    dvc(folder, ["pull", "-q", f"{MANIFEST}.dvc", f"{ANNOTATIONS}.dvc"])
+
+
+def run_watched(
+    argv: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    name: str,
+    progress: Progress,
+    is_cancelled: Callable[[], bool],
+) -> None:
+    """Run a command of the pipeline to its end, in a process group of its own.
+
+    Args:
+        argv: What follows the interpreter that runs us.
+        folder: The clone; the command tells how far it is in `build/progress.json`.
+        name: What it is called in error sentences, such as "training".
+
+    Raises:
+        CancelledError: Within seconds of `is_cancelled`.
+        UnavailableError: If it was killed from outside.
+        DamageloopError: If it failed; the sentence ends with the last lines of its log.
+    """
+    build = folder / "build"
+    build.mkdir(exist_ok=True)
+    (build / "progress.json").unlink(missing_ok=True)
+    log = build / "repro.log"
+    # Stages are `python -m ...`: the interpreter that runs us, whatever else is on the path.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    env = {**dvc_environment(), **environment, "PATH": path, "PYTHONUNBUFFERED": "1"}
+    group = ProcessGroup([sys.executable, *argv], folder, env, log)
+    try:
+        code = _watch(group, build / "progress.json", name, progress, is_cancelled)
+    finally:
+        group.end()
+    if code:
+        _raise_failure(code, log.read_text(errors="replace"), name)
+
+
+def prune(runs_dir: Path, newest: Path, n_kept: int) -> None:
+    """Remove all run folders but the newest `n_kept`."""
+    os.utime(newest)
+    folders = [path for path in runs_dir.iterdir() if path.is_dir()]
+    for old in sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True)[n_kept:]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _clone(workspace: Path, git_tag: str, folder: Path) -> None:
+    part = folder.with_name(f"{folder.name}.part")
+    for old in (folder, part):
+        shutil.rmtree(old, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    Git(folder.parent)("clone", "-q", "--single-branch", "--branch", git_tag, str(workspace), part.name)
+    part.rename(folder)
+
+
+def _watch(group: ProcessGroup, file: Path, name: str, progress: Progress, is_cancelled: Callable[[], bool]) -> int:
+    """Wait for the end and return the exit code. Raises CancelledError."""
+    told, told_at = (0.0, "starting"), float("-inf")
+    while True:
+        code = group.wait(_POLL_S)
+        if code is not None:
+            return code
+        if is_cancelled():
+            raise CancelledError(f"The {name} was cancelled.")
+        found = _read_progress(file) or told
+        if found != told or time.monotonic() - told_at >= _BEAT_S:
+            told, told_at = found, time.monotonic()
+            progress(*told)
+
+
+def _read_progress(file: Path) -> tuple[float, str] | None:
+    try:
+        content: dict[str, Any] = json.loads(file.read_text())
+    except FileNotFoundError:
+        return None
+    return float(content["share"]), str(content["message"])
+
+
+def _raise_failure(code: int, log: str, name: str) -> None:
+    text = last_lines(_ANSI.sub("", log.replace("\r", "\n")), 8)
+    # 128 + n after signal n; dvc itself ends with 255 when a stage fails.
+    if 128 < code < 160 or _KILLED.search(text):
+        raise UnavailableError(f"The {name} was killed from outside: {text}")
+    raise DamageloopError(f"The {name} failed: {text}")

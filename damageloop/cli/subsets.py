@@ -1,0 +1,120 @@
+"""Saved subsets of images, by name."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from damageloop.cli.label_errors import ASKED_BY, curation
+from damageloop.cli.output import JsonOption, print_json, print_table, say
+from damageloop.domain.split import Split
+from damageloop.domain.subset import Subset, SubsetQuery
+from damageloop.errors import NotFoundError
+
+app = typer.Typer(help="Saved subsets of images: list, show, save, add, remove, delete.", no_args_is_help=True)
+Name = Annotated[str, typer.Argument(help="Name of the subset.")]
+Note = Annotated[str, typer.Option(help="What it is for.")]
+Images = Annotated[list[int], typer.Argument(help="Numbers of images.")]
+
+
+@app.command("list")
+def list_subsets(as_json: JsonOption = False) -> None:
+    """List the subsets."""
+    found = curation().subsets.all()
+    if as_json:
+        print_json([_summary(item) for item in found])
+        return
+    rows = [(item.id, item.name, len(item.image_ids), item.created_by, item.note) for item in found]
+    print_table("Subsets", ("id", "name", "images", "by", "note"), rows)
+
+
+@app.command()
+def show(name: Name, as_json: JsonOption = False) -> None:
+    """Print the numbers of a subset's images, one a line."""
+    found = curation().subsets.find(name)
+    if as_json:
+        print_json({**_summary(found), "image_ids": list(found.image_ids)})
+        return
+    for image_id in found.image_ids:
+        say(str(image_id))
+
+
+@app.command()
+def save(name: Name, images: Images, note: Note = "") -> None:
+    """Save images under a name; a subset of that name is replaced."""
+    _save(name, note, images, None)
+
+
+@app.command("save-query")
+def save_query(
+    name: Name,
+    note: Note = "",
+    split: Annotated[Split | None, typer.Option(help="Images of this split.")] = None,
+    damage_class: Annotated[str | None, typer.Option("--class", help="People drew a box of it.")] = None,
+    labeled: Annotated[bool | None, typer.Option("--labeled/--unlabeled", help="People have looked or not.")] = None,
+    round_id: Annotated[int | None, typer.Option("--round", help="Images of this round.")] = None,
+    score: Annotated[
+        tuple[float, float] | None, typer.Option(help="Lowest and highest of the champion's; train images only.")
+    ] = None,
+    max_brightness: Annotated[float | None, typer.Option(help="For dark photos: 0 to 255.")] = None,
+) -> None:
+    """Save the images that meet all of these now; a subset of that name is replaced."""
+    query = SubsetQuery(
+        split=split,
+        damage_class=damage_class,
+        is_labeled=labeled,
+        round_id=round_id,
+        min_score=score[0] if score else None,
+        max_score=score[1] if score else None,
+        max_brightness=max_brightness,
+    )
+    _save(name, note, None, query)
+
+
+@app.command()
+def add(name: Name, images: Images) -> None:
+    """Add images to a subset."""
+    _change(name, added=images)
+
+
+@app.command()
+def remove(name: Name, images: Images) -> None:
+    """Take images out of a subset."""
+    _change(name, removed=images)
+
+
+@app.command()
+def delete(name: Name) -> None:
+    """Forget a subset; its images stay."""
+    service = curation().subsets
+    service.delete(service.find(name).id)
+    say(f"Subset {name!r} is forgotten.")
+
+
+def _save(name: str, note: str, ids: list[int] | None, query: SubsetQuery | None) -> None:
+    service = curation().subsets
+    try:
+        known = service.find(name)
+    except NotFoundError:
+        saved = service.create(name, note, ids, query, ASKED_BY)
+    else:
+        saved = service.replace(known.id, name, note, ids, query)
+    say(f"Subset {saved.name!r} holds {len(saved.image_ids)} images.")
+
+
+def _change(name: str, added: list[int] | None = None, removed: list[int] | None = None) -> None:
+    service = curation().subsets
+    changed = service.change(service.find(name).id, added or (), removed or ())
+    say(f"Subset {changed.name!r} holds {len(changed.image_ids)} images.")
+
+
+def _summary(item: Subset) -> dict[str, Any]:
+    return {
+        "id": item.id,
+        "name": item.name,
+        "note": item.note,
+        "n_images": len(item.image_ids),
+        "created_by": item.created_by,
+        "updated_at": item.updated_at.isoformat(),
+    }
