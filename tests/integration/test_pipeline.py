@@ -267,6 +267,7 @@ def test_a_trial_trains_with_its_own_settings_and_leaves_figures_on_val_and_no_r
     assert (counts["epoch"], counts["looked_at"], counts["used"]) == (1, 4, 4)
 
 
+@pytest.mark.full
 def test_each_train_image_is_predicted_by_a_fold_that_left_it_out_and_a_finished_fold_is_kept(site: Site) -> None:
     entries = DvcSnapshotStore(site.root / "workspace", str(site.root / "remote")).read(site.tag)
     train = {entry.sha256 for entry in entries if entry.split is Split.TRAIN}
