@@ -29,9 +29,9 @@ def select(candidates: Candidates, n: int, rng: np.random.Generator) -> Selectio
     """Return images one by one, each with the highest sum_i U_i [k(x, i) - max over chosen and labeled k(l, i)]+.
 
     U is the uncertainty of an image, 0 to 1 (see `image_uncertainty`), and 1 for all without a model; k is a
-    Gaussian kernel on reduced embeddings. The sum goes over the candidates: the 50 n most unsure images, at
-    most 10,000, and one random image for every ten of them. Scores are those gains, 0 or more, falling. What
-    is wanted beyond the candidates (n above 10,000) follows by U with score 0.
+    Gaussian kernel on reduced embeddings. The sum goes over the candidates: the 50 n most unsure images (all
+    without a model), at most 10,000, and one random image for every ten of them. Scores are those gains, 0 or
+    more, falling. What is wanted beyond the candidates (n above 10,000) follows by U with score 0.
 
     Without embeddings the images are ranked by U alone, which is then the score; with neither embeddings nor a
     model nothing is known, and the order is random. An empty pool gives an empty selection.
@@ -49,7 +49,9 @@ def select(candidates: Candidates, n: int, rng: np.random.Generator) -> Selectio
     if candidates.embeddings is None:
         order = order[:n]
         return Selection(order, None, unsure[order], _in_words(candidates, order, [[] for _ in order]))
-    places = considered_places(len(order), n, rng)
+    # Without a model no image is more wanted than another, so as many as fit are candidates.
+    per_image = CANDIDATES_PER_IMAGE if candidates.has_predictions else MAX_CANDIDATES
+    places = considered_places(len(order), n, rng, per_image)
     images = order[places]
     labeled = candidates.labeled.embeddings if candidates.labeled else None
     chosen, gains, remarks = _herd(candidates.embeddings[images], labeled, unsure[images], n, rng)
@@ -61,12 +63,14 @@ def select(candidates: Candidates, n: int, rng: np.random.Generator) -> Selectio
     return Selection(selected, None, np.concatenate((gains, np.zeros(len(rest)))), reasons)
 
 
-def considered_places(n_images: int, n: int, rng: np.random.Generator) -> IntArray:
+def considered_places(
+    n_images: int, n: int, rng: np.random.Generator, per_image: int = CANDIDATES_PER_IMAGE
+) -> IntArray:
     """Return which places of a ranking are candidates, rising: the first 50 n, and a tenth more drawn at random.
 
     Of 1,000 images for n = 2: the first 100 and 10 of the other 900. At most 10,000 and 1,000 in all.
     """
-    n_first = min(CANDIDATES_PER_IMAGE * n, MAX_CANDIDATES, n_images)
+    n_first = min(per_image * n, MAX_CANDIDATES, n_images)
     n_random = min(round(RANDOM_PER_CANDIDATE * n_first), n_images - n_first)
     drawn = n_first + rng.choice(n_images - n_first, n_random, replace=False)
     return np.concatenate((np.arange(n_first), np.sort(drawn))).astype(np.int64)

@@ -151,6 +151,15 @@ def test_candidates_are_the_most_unsure_and_a_tenth_more_at_random(
     assert not n_all or places[-1] < n_images
 
 
+def test_without_a_model_all_that_fit_are_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("active_learning.strategies.uncertainty_herding.CANDIDATES_PER_IMAGE", 1)
+    # One candidate could not know that three images lie in the east.
+    embeddings = np.array([NORTH, WEST, EAST, EAST, EAST], dtype=np.float32)
+    pool = Candidates.without_predictions(np.arange(5), embeddings)
+    for seed in range(5):
+        assert select(pool, 1, np.random.default_rng(seed)).indices[0] in {2, 3, 4}
+
+
 def test_images_beyond_the_candidates_follow_by_uncertainty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("active_learning.strategies.uncertainty_herding.MAX_CANDIDATES", 3)
     pool = random_pool(6, 9)

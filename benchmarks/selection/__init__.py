@@ -1,0 +1,1 @@
+"""Seconds and memory of every query strategy by size of the pool."""
