@@ -10,6 +10,7 @@ from fastapi import Path as PathParameter
 from api.dependencies import MAX_ID, Id, Services
 from api.openapi import problems
 from api.operation_schemas import JobSchema
+from api.routers.jobs import job_schema
 from api.schemas import Schema
 from api.security import require
 from api.selection_schemas import EmbeddingMapSchema, MapPoint, MapRequest
@@ -53,7 +54,7 @@ def embedding_map(
 @router.post("/embedding-map", status_code=status.HTTP_202_ACCEPTED, responses=problems(409))
 def make(services: Services, wanted: MapRequest) -> JobSchema:
     """Ask for a map of the images that there are now; wait for the job, then get the map."""
-    return JobSchema.model_validate(services.curation.maps.request(wanted.source))
+    return job_schema(services.curation.maps.request(wanted.source))
 
 
 @router.get("/images/{image_id}/boxes/{number}/similar", responses=problems(404))

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query, Security, status
 from api.dependencies import After, Limit, Services
 from api.openapi import problems
 from api.operation_schemas import JobSchema
+from api.routers.jobs import job_schema
 from api.schemas import Page
 from api.security import authenticated, require
 from api.selection_schemas import DetectionSchema, LabelErrorSchema, SendRequest, SentLabelErrors
@@ -38,7 +39,7 @@ def label_errors(
 @router.post("/find", status_code=status.HTTP_202_ACCEPTED, responses=problems(409))
 def find(services: Services) -> JobSchema:
     """Search the newest snapshot: a job that trains several times. A search that is under way is answered again."""
-    return JobSchema.model_validate(services.curation.label_errors.search())
+    return job_schema(services.curation.label_errors.search())
 
 
 @router.post("/send", responses=problems(409))

@@ -112,14 +112,14 @@ def build_api(settings: Settings) -> ApiServices:
 
 
 def _curation(settings: Settings, params: Params, units: UnitOfWorkFactory, ledger: Ledger) -> Curation:
-    maps = FileMapStore(settings.map_cache)
-    return make_curation(units, ledger, params, lambda: _features(settings), maps)
+    @cache
+    def features() -> FeatureStore:
+        from damageloop.adapters.features.store import ParquetFeatureStore
 
+        # Kept: it remembers the keys of the parts that it has read.
+        return ParquetFeatureStore(settings.feature_store)
 
-def _features(settings: Settings) -> FeatureStore:
-    from damageloop.adapters.features.store import ParquetFeatureStore
-
-    return ParquetFeatureStore(settings.feature_store)
+    return make_curation(units, ledger, params, features, FileMapStore(settings.map_cache))
 
 
 def make_image_store(settings: Settings, params: Params) -> FsspecImageStore:

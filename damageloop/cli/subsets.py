@@ -41,13 +41,13 @@ def show(name: Name, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def save(name: Name, images: Images, note: Note = "") -> None:
+def save(name: Name, images: Images, note: Note = "", as_json: JsonOption = False) -> None:
     """Save images under a name; a subset of that name is replaced."""
-    _save(name, note, images, None)
+    _print_saved(_save(name, note, images, None), as_json)
 
 
 @app.command("save-query")
-def save_query(
+def save_query(  # noqa: PLR0913, PLR0917 - the options of a command, all by name
     name: Name,
     note: Note = "",
     split: Annotated[Split | None, typer.Option(help="Images of this split.")] = None,
@@ -58,6 +58,7 @@ def save_query(
         tuple[float, float] | None, typer.Option(help="Lowest and highest of the champion's; train images only.")
     ] = None,
     max_brightness: Annotated[float | None, typer.Option(help="For dark photos: 0 to 255.")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Save the images that meet all of these now; a subset of that name is replaced."""
     query = SubsetQuery(
@@ -69,44 +70,52 @@ def save_query(
         max_score=score[1] if score else None,
         max_brightness=max_brightness,
     )
-    _save(name, note, None, query)
+    _print_saved(_save(name, note, None, query), as_json)
 
 
 @app.command()
-def add(name: Name, images: Images) -> None:
+def add(name: Name, images: Images, as_json: JsonOption = False) -> None:
     """Add images to a subset."""
-    _change(name, added=images)
+    _print_saved(_change(name, added=images), as_json)
 
 
 @app.command()
-def remove(name: Name, images: Images) -> None:
+def remove(name: Name, images: Images, as_json: JsonOption = False) -> None:
     """Take images out of a subset."""
-    _change(name, removed=images)
+    _print_saved(_change(name, removed=images), as_json)
 
 
 @app.command()
-def delete(name: Name) -> None:
+def delete(name: Name, as_json: JsonOption = False) -> None:
     """Forget a subset; its images stay."""
     service = curation().subsets
-    service.delete(service.find(name).id)
-    say(f"Subset {name!r} is forgotten.")
+    found = service.find(name)
+    service.delete(found.id)
+    if as_json:
+        print_json({"id": found.id, "name": found.name, "deleted": True})
+    else:
+        say(f"Subset {found.name!r} is forgotten.")
 
 
-def _save(name: str, note: str, ids: list[int] | None, query: SubsetQuery | None) -> None:
+def _save(name: str, note: str, ids: list[int] | None, query: SubsetQuery | None) -> Subset:
     service = curation().subsets
     try:
         known = service.find(name)
     except NotFoundError:
-        saved = service.create(name, note, ids, query, ASKED_BY)
-    else:
-        saved = service.replace(known.id, name, note, ids, query)
-    say(f"Subset {saved.name!r} holds {len(saved.image_ids)} images.")
+        return service.create(name, note, ids, query, ASKED_BY)
+    return service.replace(known.id, name, note, ids, query)
 
 
-def _change(name: str, added: list[int] | None = None, removed: list[int] | None = None) -> None:
+def _change(name: str, added: list[int] | None = None, removed: list[int] | None = None) -> Subset:
     service = curation().subsets
-    changed = service.change(service.find(name).id, added or (), removed or ())
-    say(f"Subset {changed.name!r} holds {len(changed.image_ids)} images.")
+    return service.change(service.find(name).id, added or (), removed or ())
+
+
+def _print_saved(saved: Subset, as_json: bool) -> None:
+    if as_json:
+        print_json(_summary(saved))
+    else:
+        say(f"Subset {saved.name!r} holds {len(saved.image_ids)} images.")
 
 
 def _summary(item: Subset) -> dict[str, Any]:

@@ -77,6 +77,11 @@ class SubsetQuery:
             if low is not None and high is not None and low > high:
                 raise InvalidInputError(f"The filter's {name} range from {low} to {high} is empty.")
 
+    @property
+    def asks_for_scores(self) -> bool:
+        """Tell whether the champion's scores decide anything."""
+        return self.min_score is not None or self.max_score is not None
+
     def is_met_by(self, facts: ImageFacts) -> bool:
         """Tell whether an image belongs to the choice."""
         quality = facts.image.stored.quality

@@ -61,6 +61,9 @@ class ImageRepository(Protocol):
     def unannotated(self, splits: Sequence[Split]) -> list[Image]:
         """Return active images without annotation that no open round holds."""
 
+    def n_unannotated(self, splits: Sequence[Split]) -> int:
+        """Return how many those are, without the ones that somebody asked to skip; loads none of them."""
+
     def count(self) -> int: ...
     def counts_by_split(self) -> dict[str, int]:
         """Return how many active images each split has."""

@@ -11,6 +11,7 @@ from damageloop.domain.job import Job, JobState
 from damageloop.domain.promotion import Decision, DecisionKind, ModelVersion, Promotion
 from damageloop.domain.round import ItemState, Round, RoundKind, RoundState
 from damageloop.domain.snapshot import Snapshot, missing_kinds
+from damageloop.domain.split import Split
 from damageloop.params import Params
 from damageloop.ports import Clock
 from damageloop.ports.persistence import UnitOfWork, UnitOfWorkFactory
@@ -23,7 +24,7 @@ from damageloop.services.ledger import Ledger
 from damageloop.services.plan_loop import LoopState, OpenRoundState, Plan, plan_loop
 from damageloop.services.renew_pre_annotations import RENEWED
 from damageloop.services.request_sweep import proposed_sweep
-from damageloop.services.round_pool import daily_budget, pool_of, second_looks
+from damageloop.services.round_pool import daily_budget, images_sent_back, second_looks
 from damageloop.services.score_pool import compares_views
 from damageloop.services.snapshot_stops import snapshot_stop
 from damageloop.services.train_challenger import training_key
@@ -65,7 +66,7 @@ class AdvanceLoop:
         models = work.models.all()
         latest_jobs = {job.key: job for job in sorted(work.jobs.all(limit=500), key=lambda job: job.id)}
         since = work.snapshots.latest_sequence()
-        pool, looks = pool_of(work), second_looks(work)
+        looks = second_looks(work)
         budget = daily_budget(work, params, self.clock.now())
         return LoopState(
             n_images=work.images.count(),
@@ -74,8 +75,8 @@ class AdvanceLoop:
             n_rounds=len(rounds),
             rounds=tuple(self._open_round(work, r, looks) for r in rounds if r.state is not RoundState.CLOSED),
             n_unscored=self._n_unscored(work, champion, latest_jobs),
-            n_unannotated_train=len(pool.train) + sum(image.id not in looks for image in pool.reviewed),
-            n_unannotated_eval=len(pool.evaluation),
+            n_unannotated_train=work.images.n_unannotated([Split.TRAIN]) + self._n_to_look_at_again(work, looks),
+            n_unannotated_eval=work.images.n_unannotated([Split.VAL, Split.TEST]),
             n_changed=work.annotations.changed_in_train(since),
             min_new_annotations=params.retrain.min_new_annotations,
             missing_kinds=tuple(missing_kinds(labeled_entries(work))),
@@ -111,6 +112,12 @@ class AdvanceLoop:
         skip = max((r.id for r in skips if r.image_id in waiting and r.round_id != item.id), default=None)
         n_waiting = len(waiting - looks)
         return OpenRoundState(item.id, item.kind, item.state, n_waiting, self._is_overdue(item.opened_at), skip)
+
+    def _n_to_look_at_again(self, work: UnitOfWork, looks: set[int]) -> int:
+        """Return how many images that were sent back a round can bring: none where it gives no place away."""
+        if not self.params.round.priority_share:
+            return 0
+        return sum(image.id not in looks for image in images_sent_back(work))
 
     def _is_overdue(self, opened_at: datetime) -> bool:
         return self.clock.now() - opened_at > timedelta(days=self.params.round.max_age_days)

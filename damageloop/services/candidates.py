@@ -151,7 +151,9 @@ class MakeCandidates:
         if predictions:
             # An image that could not be scored counts as one without boxes.
             found[Need.SCORES] = ids
-            found[Need.BOX_FEATURES] = ids & set(self.features.known_box_ids(source or "").tolist())
+            # Features are written first: after a crash in between there are some without their boxes.
+            boxed = set(self.features.known_box_ids(source or "").tolist())
+            found[Need.BOX_FEATURES] = ids & boxed & predictions.keys()
             found[Need.MIRRORED] = {i for i, p in predictions.items() if p.mirrored is not None}
         boxes = [box for prediction in predictions.values() for box in prediction.detections]
         # Without any box nothing contradicts that the model has the measure.

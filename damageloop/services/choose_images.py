@@ -98,7 +98,9 @@ def choose_for_query(
     if budget_s is not None:
         spent_s = sum(item.expected_seconds or 0.0 for item in taken)
         chosen = _within(chosen, budget_s - spent_s, at_least=0 if taken else 1)
-    return _ranked(chosen + taken, pool.requests, rng)
+    # A round too small to have an explored share, where all that is left was drawn before.
+    items = chosen + taken or _timed(_explored(pool, 1, rng), pool, choice)
+    return _ranked(items, pool.requests, rng)
 
 
 def choose_for_audit(
@@ -123,9 +125,12 @@ def choose_for_audit(
     return _ranked(items, pool.requests, rng)
 
 
-def choose_by_hand(images: Sequence[Image], asked_by: str, seconds: Mapping[int, float]) -> list[RoundItem]:
-    """Return the items of a round of exactly these images, in this order."""
-    items = [_asked_for(image, f"asked for by {asked_by}") for image in images]
+def choose_by_hand(
+    images: Sequence[Image], asked_by: str, seconds: Mapping[int, float], carried: Sequence[RoundItem] = ()
+) -> list[RoundItem]:
+    """Return the items of a round of exactly these images, in this order; what is `carried` stays part of its draw."""
+    reason, drawn = f"asked for by {asked_by}", {item.image_id: item for item in carried}
+    items = [_wanted(image, reason, drawn) for image in images]
     return [replace(item, rank=rank, expected_seconds=seconds.get(item.image_id)) for rank, item in enumerate(items)]
 
 
@@ -181,9 +186,17 @@ def _carried(item: RoundItem) -> RoundItem:
 
 def _priority(pool: Pool, drawn: set[int], n: int) -> list[RoundItem]:
     """Return what was asked for and not drawn anyway, oldest first."""
-    images = pool.images
+    images, carried = pool.images, {item.image_id: item for item in pool.carried}
     wanted = {r.image_id: r for r in pool.requests if r.image_id in images and r.image_id not in drawn}
-    return [_asked_for(images[image_id], request.in_words) for image_id, request in list(wanted.items())[:n]]
+    return [_wanted(images[image_id], request.in_words, carried) for image_id, request in list(wanted.items())[:n]]
+
+
+def _wanted(image: Image, reason: str, carried: Mapping[int, RoundItem]) -> RoundItem:
+    """Return the item of an image that somebody wants: one that is carried over keeps share and probability."""
+    if image.id not in carried:
+        return _asked_for(image, reason)
+    item = _carried(carried[image.id])
+    return replace(item, reason=f"{item.reason}; {reason}")
 
 
 def _asked_for(image: Image, reason: str) -> RoundItem:

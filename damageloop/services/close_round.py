@@ -9,7 +9,7 @@ from typing import Any
 from damageloop.domain.round import ItemState, RoundState
 from damageloop.ports import AnnotationTool, Clock, JobContext
 from damageloop.ports.persistence import UnitOfWorkFactory
-from damageloop.services.round_pool import second_looks
+from damageloop.services.round_pool import held_images, second_looks
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,11 @@ class CloseRound:
         with self.units() as work:
             gone = [*(waiting[task] for task in untouched), *reviewed]
             work.rounds.set_item_states(round_id, gone, ItemState.WITHDRAWN)
-            items = work.rounds.items(round_id)
+            # After a close that broke off here, another round may have got an image, with its task.
+            held = held_images(work)
+            gone_items = [i for i in work.rounds.items(round_id) if i.state is ItemState.WITHDRAWN]
             work.commit()
-        withdrawn = [i.task_id for i in items if i.state is ItemState.WITHDRAWN and i.task_id is not None]
+        withdrawn = [i.task_id for i in gone_items if i.task_id is not None and i.image_id not in held]
         # The tool itself leaves tasks alone that hold work.
         self.tool.withdraw(withdrawn)
         with self.units() as work:

@@ -63,27 +63,30 @@ class EmbedCrops:
             crops = counting_crops(work)
         known = set(self.features.known_crops(str(version)))
         missing = [crop for crop in crops if crop.key not in known]
-        due = missing[: self.params.crops.per_job]
-        done = self._embed(version, due, context)
-        if len(due) == len(missing):
+        done, tried = self._embed(version, missing, context)
+        if tried == len(missing):
             with self.units() as work:
                 work.facts.set(CROPS_IN_STEP, in_step_mark(version, int(inputs["snapshot_id"])))
                 work.commit()
-        left = len(missing) - len(due)
-        return {"model_version": version, "embedded": done, "failed": len(due) - done, "left": left}
+        return {"model_version": version, "embedded": done, "failed": tried - done, "left": len(missing) - tried}
 
-    def _embed(self, version: int, crops: Sequence[Crop], context: JobContext) -> int:
+    def _embed(self, version: int, crops: Sequence[Crop], context: JobContext) -> tuple[int, int]:
+        """Embed as many as one job may; return how many were, and how many crops that took.
+
+        Those that can't be embedded don't count, or they would fill each job anew and keep the others waiting for ever.
+        """
         if not crops:
-            return 0
-        detector = self.load_detector(version)
-        done = 0
-        for start in range(0, len(crops), _BATCH):
-            found = self._features(detector, crops[start : start + _BATCH])
+            return 0, 0
+        detector, wanted = self.load_detector(version), min(self.params.crops.per_job, len(crops))
+        done = tried = 0
+        while done < wanted and tried < len(crops):
+            part = crops[tried : tried + min(_BATCH, wanted - done)]
+            found = self._features(detector, part)
             if found:
                 self.features.append_crops(str(version), list(found), np.stack(list(found.values())))
-            done += len(found)
-            context.progress(min(1.0, (start + _BATCH) / len(crops)), f"{done} of {len(crops)} boxes embedded")
-        return done
+            done, tried = done + len(found), tried + len(part)
+            context.progress(min(1.0, done / wanted), f"{done} of {wanted} boxes embedded")
+        return done, tried
 
     def _features(self, detector: Detector, crops: Sequence[Crop]) -> dict[str, NDArray[np.float32]]:
         """Return the embeddings by key; crops of one image follow each other, so each is loaded once."""

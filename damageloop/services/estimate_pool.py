@@ -16,7 +16,8 @@ from active_learning.estimation import Estimate, design_weights, ratio, share
 from damageloop.domain.annotation import Verdict
 from damageloop.domain.correction import Gesture
 from damageloop.domain.evaluation import ImageEvaluation, class_table, evaluate_image
-from damageloop.domain.round import Share
+from damageloop.domain.image import ImageStatus
+from damageloop.domain.round import RANDOM_SHARES, Share
 from damageloop.params import Params
 from damageloop.ports.persistence import UnitOfWork, UnitOfWorkFactory
 from damageloop.services.reviewed_items import ReviewedItem, newest_of_each_image, reviewed_items
@@ -93,8 +94,7 @@ class EstimatePool:
             NotFoundError: If the champion's release is missing.
         """
         with self.units(read_only=True) as work:
-            items = newest_of_each_image(reviewed_items(work, self.params))
-            drawn = [i for i in items if i.item.share is not Share.CHOSEN]
+            drawn = self._drawn(work)
             known = [i for i in drawn if i.item.probability is not None]
             sample = _Sample(known, work.images.counts_by_split())
             champion = self._champion(work, [i for i in known if i.item.share is Share.AUDITED])
@@ -110,9 +110,13 @@ class EstimatePool:
     def recall(self) -> Estimate:
         """Return the champion's recall on audited images alone. Raises NotFoundError as the whole does."""
         with self.units(read_only=True) as work:
-            items = newest_of_each_image(reviewed_items(work, self.params))
-            audited = [i for i in items if i.item.share is Share.AUDITED and i.item.probability is not None]
+            audited = [i for i in self._drawn(work) if i.item.share is Share.AUDITED and i.item.probability is not None]
             return self._champion(work, audited).recall
+
+    def _drawn(self, work: UnitOfWork) -> list[ReviewedItem]:
+        """Return the work that counts on images of the random shares; what left its split is of no pool any more."""
+        items = newest_of_each_image(reviewed_items(work, self.params))
+        return [i for i in items if i.item.share in RANDOM_SHARES and i.image.status is ImageStatus.ACTIVE]
 
     def _champion(self, work: UnitOfWork, audited: Sequence[ReviewedItem]) -> ModelEstimate:
         promotion, classes = work.models.champion(), self.params.labels.classes

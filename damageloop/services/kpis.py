@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from damageloop.ports.persistence import UnitOfWorkFactory
+from damageloop.services.build_snapshot import labeled_entries
 from damageloop.services.estimate_pool import EstimatePool, PoolEstimate
 from damageloop.services.review_times import ReviewTimeReport, ReviewTimes
 
@@ -40,5 +41,5 @@ class Kpis:
         """
         with self.units(read_only=True) as work:
             images = work.images.count()
-            labeled = sum(annotation.is_labeled for annotation in work.annotations.resolved().values())
+            labeled = len(labeled_entries(work))
         return KpiReport(images, labeled, self.review_times(), self.estimate_pool())

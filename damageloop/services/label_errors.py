@@ -106,11 +106,11 @@ def _moves(work: UnitOfWork) -> list[tuple[LabelError, LabelErrorState]]:
     errors = work.label_errors.all(UNDECIDED_STATES)
     if not errors:
         return []
-    resolved = work.annotations.resolved()
-    states = [
-        settled_state(error, resolved.get(error.image_id), work.image_requests.active_of_image(error.image_id))
-        for error in errors
-    ]
+    # Of these images alone, and all requests at once: the loop asks every few seconds.
+    found = work.annotations.of_images(sorted({error.image_id for error in errors}))
+    counting = {a.image_id: a for a in sorted(found, key=lambda a: a.updated_at)}
+    requests = {request.image_id: request for request in work.image_requests.active()}
+    states = [settled_state(e, counting.get(e.image_id), requests.get(e.image_id)) for e in errors]
     return [(error, state) for error, state in zip(errors, states, strict=True) if state is not error.state]
 
 

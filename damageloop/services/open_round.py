@@ -105,16 +105,20 @@ class OpenRound:
         }
 
     def _choose(self, wish: Wish) -> Round:
-        with self.units() as work:
-            known = next((r for r in work.rounds.all() if r.id == wish.number), None)
-            if known and wish.is_of(known):
-                return known
+        seed = self.params.round.seed + wish.number
+        # Reading only: over a large pool this takes longer than other writers would wait.
+        with self.units(read_only=True) as work:
+            known = _known(work, wish)
             if known:
-                raise ConflictError(f"The loop has opened round {known.id} meanwhile; ask again.")
-            seed = self.params.round.seed + wish.number
+                return known
             chosen = self._chosen(work, wish, np.random.default_rng(seed))
-            if not chosen.items:
-                raise ConflictError("There is no image left that a round could hold; import new photos.")
+        if not chosen.items:
+            raise ConflictError("There is no image left that a round could hold; import new photos.")
+        with self.units() as work:
+            # A round that opened meanwhile has the number; so no image that was chosen here is in another one.
+            known = _known(work, wish)
+            if known:
+                return known
             opened = work.rounds.add(
                 wish.number,
                 wish.kind,
@@ -153,7 +157,7 @@ class OpenRound:
             raise ConflictError(f"Images {gone[:5]} are reviewed, skipped or in another round by now; ask again.")
         wanted = [images[image_id] for image_id in wish.image_ids]
         seconds = make(work, [], wish.model_version, "random").seconds_by_hand(wanted)
-        return _Chosen(BY_HAND, None, choose_by_hand(wanted, wish.asked_by, seconds))
+        return _Chosen(BY_HAND, None, choose_by_hand(wanted, wish.asked_by, seconds, pool.carried))
 
     def _n_images(self, work: UnitOfWork, wanted: int) -> int:
         """Return how many images the round gets: what the day still allows, and one where it allows none.
@@ -200,6 +204,14 @@ class OpenRound:
             else:
                 work.facts.set(RENEWED, None)
             work.commit()
+
+
+def _known(work: UnitOfWork, wish: Wish) -> Round | None:
+    """Return the round that a killed job has chosen from this wish. Raises ConflictError if another has the number."""
+    known = next((r for r in work.rounds.all() if r.id == wish.number), None)
+    if known and not wish.is_of(known):
+        raise ConflictError(f"The loop has opened round {known.id} meanwhile; ask again.")
+    return known
 
 
 def _take_up_requests(work: UnitOfWork, round_id: int, items: list[RoundItem]) -> None:

@@ -204,8 +204,13 @@ def _is_enough_at_hand(state: LoopState) -> bool:
     """Tell whether annotators have work, or a round is just coming or going."""
     if not state.rounds:
         return False
-    is_settled = all(item.state is RoundState.OPEN for item in state.rounds)
+    # What an overdue round leaves behind is free when its tasks are gone, not before.
+    is_settled = all(item.state is RoundState.OPEN and not _is_being_withdrawn(item, state) for item in state.rounds)
     return not is_settled or state.in_hand == 0 or sum(item.n_waiting for item in state.rounds) > state.in_hand
+
+
+def _is_being_withdrawn(item: OpenRoundState, state: LoopState) -> bool:
+    return item.is_overdue and item.n_waiting > 0 and f"close_round:{item.id}" not in state.ended_badly
 
 
 def _next_round(state: LoopState) -> _Step:

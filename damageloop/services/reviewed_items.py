@@ -10,7 +10,7 @@ from damageloop.domain.correction import Corrections, corrections
 from damageloop.domain.image import Image
 from damageloop.domain.prediction import Detection, Prediction
 from damageloop.domain.promotion import Promotion
-from damageloop.domain.round import ItemState, Round, RoundItem
+from damageloop.domain.round import RANDOM_SHARES, ItemState, Round, RoundItem
 from damageloop.params import Params
 from damageloop.ports.persistence import UnitOfWork
 from damageloop.services.pre_annotations import visible
@@ -67,13 +67,19 @@ def newest_of_each_image(items: Sequence[ReviewedItem]) -> list[ReviewedItem]:
 
 
 def _places(work: UnitOfWork) -> dict[int, tuple[Round, RoundItem]]:
-    """Return the newest round that each reviewed image was in, with its item, by image id."""
-    return {
-        item.image_id: (part, item)
-        for part in work.rounds.all()
-        for item in work.rounds.items(part.id)
-        if item.state is ItemState.REVIEWED
-    }
+    """Return the newest round that each reviewed image was in, with its item, by image id.
+
+    A second look that somebody asked for does not take an image out of the random draw that it came from: what models
+    contradict is looked at again, and estimates without it would flatter them.
+    """
+    places: dict[int, tuple[Round, RoundItem]] = {}
+    for part in work.rounds.all():
+        for item in work.rounds.items(part.id):
+            earlier = places.get(item.image_id)
+            is_drawn = earlier is not None and earlier[1].share in RANDOM_SHARES and earlier[1].probability is not None
+            if item.state is ItemState.REVIEWED and not (is_drawn and item.probability is None):
+                places[item.image_id] = (part, item)
+    return places
 
 
 def _shown_versions(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from damageloop.domain.image import ImageStatus
+from damageloop.domain.image import Image, ImageStatus
 from damageloop.domain.image_request import PRIORITY_KINDS, RequestKind
 from damageloop.domain.round import ItemState
 from damageloop.domain.split import Split
@@ -19,19 +19,20 @@ def pool_of(work: UnitOfWork) -> Pool:
     """Return the images that a round may hold: no skipped one, and none that an unclosed round holds."""
     requests = work.image_requests.active()
     skipped = {request.image_id for request in requests if request.kind is RequestKind.SKIP}
-    sent_back = [request.image_id for request in requests if request.kind is RequestKind.SEND_BACK]
-    held = held_images(work)
     return Pool(
         train=[image for image in work.images.unannotated([Split.TRAIN]) if image.id not in skipped],
         evaluation=[image for image in work.images.unannotated([Split.VAL, Split.TEST]) if image.id not in skipped],
         requests=[request for request in requests if request.kind in PRIORITY_KINDS],
-        reviewed=[
-            image
-            for image in work.images.get_many(sent_back)
-            if image.status is ImageStatus.ACTIVE and image.id not in held
-        ],
+        reviewed=images_sent_back(work),
         carried=work.rounds.untouched_random(),
     )
+
+
+def images_sent_back(work: UnitOfWork) -> list[Image]:
+    """Return the images that were sent back and that no unclosed round holds, oldest wish first."""
+    wanted = [request.image_id for request in work.image_requests.active([RequestKind.SEND_BACK])]
+    held = held_images(work) if wanted else set()
+    return [i for i in work.images.get_many(wanted) if i.status is ImageStatus.ACTIVE and i.id not in held]
 
 
 def held_images(work: UnitOfWork) -> set[int]:

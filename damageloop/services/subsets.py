@@ -54,8 +54,8 @@ class Subsets:
             InvalidInputError: If the name is empty or too long, or not exactly one of images and filter is given.
             ConflictError: If the name is taken.
         """
+        chosen = self._chosen(image_ids, query)
         with self.units() as work:
-            chosen = _chosen(work, image_ids, query)
             subset = work.subsets.add(checked_name(name), note, chosen, created_by, self.clock.now())
             work.commit()
         return subset
@@ -64,9 +64,9 @@ class Subsets:
         self, subset_id: int, name: str, note: str, image_ids: Sequence[int] | None, query: SubsetQuery | None
     ) -> Subset:
         """Save other content under the number of a subset; see `create` for the errors."""
+        self.get(subset_id)
+        chosen = self._chosen(image_ids, query)
         with self.units() as work:
-            work.subsets.get(subset_id)
-            chosen = _chosen(work, image_ids, query)
             subset = work.subsets.replace(subset_id, checked_name(name), note, chosen, self.clock.now())
             work.commit()
         return subset
@@ -87,10 +87,15 @@ class Subsets:
             work.subsets.remove(subset_id)
             work.commit()
 
+    def _chosen(self, image_ids: Sequence[int] | None, query: SubsetQuery | None) -> tuple[int, ...]:
+        # Reading only: a filter over a large pool takes longer than other writers would wait.
+        with self.units(read_only=True) as work:
+            return _chosen(work, image_ids, query)
+
 
 def resolve(work: UnitOfWork, query: SubsetQuery) -> tuple[int, ...]:
     """Return the active images that meet the filter now, in ascending order."""
-    return tuple(facts.image.id for facts in _facts(work) if query.is_met_by(facts))
+    return tuple(facts.image.id for facts in _facts(work, query) if query.is_met_by(facts))
 
 
 def _chosen(work: UnitOfWork, image_ids: Sequence[int] | None, query: SubsetQuery | None) -> tuple[int, ...]:
@@ -111,7 +116,7 @@ def _refuse_unknown(work: UnitOfWork, image_ids: Sequence[int]) -> None:
         raise NotFoundError(f"There is no image {named}{more}.")
 
 
-def _facts(work: UnitOfWork) -> list[ImageFacts]:
+def _facts(work: UnitOfWork, query: SubsetQuery) -> list[ImageFacts]:
     images = work.images.active()
     drawn = {
         image_id: frozenset(box.damage_class for box in annotation.boxes)
@@ -124,7 +129,7 @@ def _facts(work: UnitOfWork) -> list[ImageFacts]:
             rounds[item.image_id].add(opened.id)
     # Nobody looks held-out images up by what a model says of them.
     train = [image.id for image in images if image.split is Split.TRAIN]
-    champion = work.models.champion()
+    champion = work.models.champion() if query.asks_for_scores else None
     scored = work.predictions.of_version(champion.model_version, train) if champion else {}
     return [
         ImageFacts(

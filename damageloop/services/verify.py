@@ -102,10 +102,12 @@ class Verify:
                 yield f"annotation {external_id} has other content in Label Studio"
 
     def _shares(self, work: UnitOfWork) -> Iterator[str]:
-        splits = {image.id: image.split for image in work.images.active()}
         for opened in work.rounds.all():
-            for item in work.rounds.items(opened.id):
-                is_train = splits.get(item.image_id, Split.TRAIN) is Split.TRAIN
+            items = work.rounds.items(opened.id)
+            # Also of images that have left their split since.
+            splits = {image.id: image.split for image in work.images.get_many([item.image_id for item in items])}
+            for item in items:
+                is_train = splits[item.image_id] is Split.TRAIN
                 if is_train == (item.share is Share.AUDITED):
                     yield f"round {opened.id}: image {item.image_id} is {item.share.value} but of another split"
                 if opened.state is RoundState.CLOSED and item.state is ItemState.PENDING:

@@ -125,6 +125,13 @@ def test_a_bad_image_keeps_no_other_from_being_embedded(desk: Desk) -> None:
     assert desk.embed() == {"model_version": 2, "embedded": 2, "failed": 1, "left": 0}
 
 
+def test_bad_images_do_not_fill_every_job(desk: Desk) -> None:
+    desk.store.gone[1] = NotFoundError("gone")
+    assert desk.embed(per_job=1) == {"model_version": 2, "embedded": 1, "failed": 1, "left": 1}
+    assert desk.embed(per_job=1) == {"model_version": 2, "embedded": 1, "failed": 1, "left": 0}
+    assert desk.in_step() == "2:5"
+
+
 def test_a_store_that_is_away_is_tried_again(desk: Desk) -> None:
     desk.store.gone[1] = UnavailableError("away")
     with pytest.raises(UnavailableError):

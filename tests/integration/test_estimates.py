@@ -18,6 +18,7 @@ from damageloop.domain.key import Scope
 from damageloop.domain.prediction import Detection, Prediction
 from damageloop.domain.promotion import PromotionReason
 from damageloop.domain.round import ItemState, RoundKind, Share
+from damageloop.services.estimate_pool import EstimatePool
 from damageloop.services.reviewed_items import reviewed_items
 from tests.factories import MOMENT, add_image, make_annotation, make_item
 from tests.fakes.clock import FakeClock
@@ -100,6 +101,42 @@ def test_a_promotion_in_the_middle_of_a_round_changes_what_people_saw(tmp_path: 
         assert (before.shown, after.shown) == ((), (box,))
         assert before.corrections == {(Gesture.DRAWN, "dent"): 1}
         assert after.corrections == {(Gesture.ACCEPTED, "dent"): 1}
+
+
+def test_a_second_look_leaves_an_image_in_the_draw_that_it_came_from(tmp_path: Path) -> None:
+    with sqlite_units(tmp_path, FakeClock()) as units, units() as work:
+        drawn, chosen = (add_image(work, number).id for number in (1, 2))
+        first = [
+            replace(make_item(drawn), share=Share.EXPLORED, probability=0.1, state=ItemState.REVIEWED),
+            replace(make_item(chosen, 1), state=ItemState.REVIEWED),
+        ]
+        again = [replace(i, share=Share.PRIORITY, probability=None, state=ItemState.REVIEWED) for i in first]
+        for number, items in ((1, first), (2, again)):
+            work.rounds.add(number, RoundKind.QUERY, "entropy", None, 0, MOMENT, items)
+        for image_id in (drawn, chosen):
+            work.annotations.upsert(make_annotation(image_id, str(image_id)))
+        found = reviewed_items(work, make_params())
+        assert [(i.round_id, i.item.share, i.item.probability) for i in found] == [
+            (1, Share.EXPLORED, 0.1),
+            (2, Share.PRIORITY, None),
+        ]
+
+
+def test_what_left_its_split_is_estimated_from_no_more(tmp_path: Path) -> None:
+    with sqlite_units(tmp_path, FakeClock()) as units:
+        with units() as work:
+            ids = [add_image(work, number).id for number in (1, 2)]
+            items = [
+                replace(make_item(i, rank), share=Share.EXPLORED, probability=0.5, state=ItemState.REVIEWED)
+                for rank, i in enumerate(ids)
+            ]
+            work.rounds.add(1, RoundKind.QUERY, "entropy", None, 0, MOMENT, items)
+            for image_id in ids:
+                work.annotations.upsert(make_annotation(image_id, str(image_id)))
+            work.images.exclude_leaks(ids[:1])
+            work.commit()
+        pool = EstimatePool(units, lambda version: {}, make_params())()
+        assert (pool.damaged.n, pool.left_out) == (1, 0)
 
 
 def test_the_log_is_fitted_and_advice_needs_more_models(looped: LoopWorld) -> None:

@@ -11,7 +11,9 @@ import pytest
 from damageloop.domain.image_request import RequestOrigin
 from damageloop.domain.job import JobKind
 from damageloop.domain.round import ItemState, Share
+from damageloop.domain.split import Split
 from damageloop.errors import ConflictError, InvalidInputError, NotFoundError
+from damageloop.services.round_pool import pool_of
 from tests.integration.round_world import PARAMS, RoundWorld, label, new_round_world, with_round
 
 
@@ -72,6 +74,18 @@ def test_a_skipped_image_is_in_no_round_until_it_is_pinned(world: RoundWorld) ->
     world.requests.pin(17, "not after all", "bert")
     world.open(2, image_ids=[17], asked_by="bert")
     assert world.item(2, 17) is not None
+
+
+def test_the_loop_counts_what_a_round_may_hold(world: RoundWorld) -> None:
+    world.open(1)
+    world.requests.skip(17, "a screenshot", "anna")
+    world.requests.skip(18, "a screenshot", "anna")
+    world.requests.pin(18, "a damage after all", "anna")
+    with world.units() as work:
+        pool = pool_of(work)
+        assert work.images.n_unannotated([Split.TRAIN]) == len(pool.train)
+        assert work.images.n_unannotated([Split.VAL, Split.TEST]) == len(pool.evaluation)
+        assert len(work.images.unannotated(list(Split))) == len(pool.train) + len(pool.evaluation) + 1
 
 
 def test_an_untouched_image_that_is_skipped_is_taken_out_of_its_open_round_once(world: RoundWorld) -> None:

@@ -235,6 +235,30 @@ def test_verify_finds_an_image_that_two_open_rounds_hold(world: RoundWorld) -> N
         work.commit()
 
 
+def test_verify_minds_no_audited_image_that_left_its_split_later(world: RoundWorld) -> None:
+    unused: Any = None
+    verify = Verify(world.units, unused, unused, unused, unused, world.tool, world.params)
+    world.open(1)
+    audited = [item.image_id for item in world.items(1) if item.share is Share.AUDITED]
+    with world.units() as work:
+        work.images.exclude_leaks(audited)
+        assert list(verify._shares(work)) == []
+
+
+def test_a_close_that_broke_off_takes_no_task_from_the_round_that_got_the_image(world: RoundWorld) -> None:
+    world.open(1)
+    image_id = world.items(1)[0].image_id
+    with world.units() as work:
+        work.rounds.set_item_states(1, [image_id], ItemState.WITHDRAWN)
+        task_id = next(i.task_id for i in work.rounds.items(1) if i.image_id == image_id)
+        assert task_id is not None
+        work.rounds.add(2, RoundKind.QUERY, "entropy", 1, 0, world.clock.now(), [make_item(image_id)])
+        work.rounds.set_tasks(2, {image_id: task_id})
+        work.commit()
+    world.close(1)
+    assert world.tool.untouched([task_id]) == {task_id}
+
+
 def test_two_open_rounds_of_different_versions_are_renewed(world: RoundWorld) -> None:
     world.open(1)
     assert JobKind.RENEW_PRE_ANNOTATIONS not in {job.kind for job in world.plan().jobs}

@@ -59,13 +59,13 @@ def fold_predictions() -> None:
     base = find_base(params.model.base, weights_folders())
     _prepare_once(entries)
     quiet_ultralytics()
-    train = of_split(entries, Split.TRAIN)
+    train, held_out = of_split(entries, Split.TRAIN), set(request["held_out"])
     fold_of = deal_folds([entry.group for entry in train], request["n_folds"], request["seed"])
     for fold in range(request["n_folds"]):
         predicted = [entry for entry in train if fold_of[entry.group] == fold]
         if fold == 0:
             # No fold has seen these: one model is as good as another.
-            predicted += [entry for entry in entries if entry.sha256 in set(request["held_out"])]
+            predicted += [entry for entry in entries if entry.sha256 in held_out]
         trained_on = [entry for entry in train if fold_of[entry.group] != fold]
         _Fold(fold, request["n_folds"], params, base).run(trained_on, predicted)
 

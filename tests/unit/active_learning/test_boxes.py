@@ -68,6 +68,7 @@ def test_boxes_without_features_are_like_no_other(monkeypatch: pytest.MonkeyPatc
     features = np.array([[0, 0], [0, 3], [0, 4], [3, 4]], dtype=np.float32)
     found = cosines(features, np.array([0, 1, 1]), np.array([1, 2, 3]))
     assert found.tolist() == pytest.approx([0.0, 1.0, 0.8])
+    assert found.dtype == np.float32
     assert is_distinct(np.zeros(0), ONE_CLASS[:0], np.array([0, 0]), features[:0]).shape == (0,)
 
 
@@ -144,5 +145,22 @@ def test_any_difference_in_embeddings_orders_images(column: int) -> None:
 
 def test_top_scores_order_images_that_have_no_embedding() -> None:
     pool, turned = make_pool([[]] * 5, top_scores=[0.01, 0.02, 0.03, 0.04, 0.05]), np.arange(4, -1, -1)
+    plain = shuffled_by_content(pool, np.random.default_rng(5))
+    assert turned[shuffled_by_content(pool.take(turned), np.random.default_rng(5))].tolist() == plain.tolist()
+
+
+@pytest.mark.parametrize(
+    "row", [(0.0, 0.0, 1.0, -1.0), (0.0, 1.0, 0.0, -1.0), (1.0, 0.0, -1.0, 0.0), (1.0, 0.0, 0.0, 0.0)]
+)
+def test_first_last_or_sum_of_an_embedding_is_enough_to_order_images(row: tuple[float, ...]) -> None:
+    embeddings = np.outer(np.arange(6.0), row).astype(np.float32)
+    pool, turned = replace(make_pool([[]] * 6), embeddings=embeddings), np.arange(5, -1, -1)
+    plain = shuffled_by_content(pool, np.random.default_rng(5))
+    assert turned[shuffled_by_content(pool.take(turned), np.random.default_rng(5))].tolist() == plain.tolist()
+
+
+def test_top_scores_order_images_of_the_same_embedding() -> None:
+    pool, turned = make_pool([[]] * 5, top_scores=[0.01, 0.02, 0.03, 0.04, 0.05]), np.arange(4, -1, -1)
+    pool = replace(pool, embeddings=np.ones((5, 2), dtype=np.float32))
     plain = shuffled_by_content(pool, np.random.default_rng(5))
     assert turned[shuffled_by_content(pool.take(turned), np.random.default_rng(5))].tolist() == plain.tolist()

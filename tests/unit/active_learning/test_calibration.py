@@ -21,6 +21,7 @@ def test_without_boxes_a_score_is_taken_at_its_word() -> None:
 def test_each_bin_starts_with_two_boxes_of_the_prior() -> None:
     histogram = fit_histogram(np.array([0.2, 0.9]), np.array([False, True]), n_bins=2)
     assert histogram.tolist() == pytest.approx([0.5 / 3, 2.5 / 3])
+    assert fit_histogram(np.array([0.2]), np.array([True]), n_bins=1).tolist() == pytest.approx([2 / 3])
 
 
 def test_falling_bins_are_pooled_by_their_boxes() -> None:

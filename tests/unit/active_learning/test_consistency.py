@@ -99,3 +99,15 @@ def test_two_views_of_the_same_boxes_in_another_order_agree() -> None:
     order = np.concatenate([np.arange(view.offsets[i], view.offsets[i + 1])[::-1] for i in range(6)])
     turned = MirroredView(view.offsets, view.boxes_xyxyn[order], view.class_scores[order])
     assert flip_consistency.score(replace(pool, mirrored=turned)) == pytest.approx(flip_consistency.score(pool))
+
+
+def test_one_box_in_the_mirrored_view_alone_is_no_agreement_on_nothing() -> None:
+    view = MirroredView(np.array([0, 1]), np.array([LEFT_HALF]), np.array([[0.6]]))
+    pool = replace(see_all(make_pool([[]])), mirrored=view)
+    # m = 1 - 0.6
+    assert flip_consistency.score(pool)[0] == pytest.approx(1 - 0.9 / 1.3)
+
+
+def test_an_empty_pool_needs_no_mirrored_view() -> None:
+    pool = replace(make_pool([]), boxes_xyxyn=np.zeros((0, 4)))
+    assert len(flip_consistency.select(pool, 1, np.random.default_rng(0))) == 0

@@ -60,6 +60,7 @@ def test_there_is_no_distance_between_duplicates() -> None:
 def test_kernel_by_hand() -> None:
     values = gaussian(np.array([0.0, 0.25, 1.0], dtype=np.float32), 0.5)
     assert values.tolist() == pytest.approx([1.0, 0.3679, 0.0183], abs=5e-5)
+    assert gaussian(values, 1.0) is values
     assert pytest.approx(0.3679, abs=5e-5) == ALIKE
     assert gaussian(np.array([0.0, 0.1], dtype=np.float32), 0.0).tolist() == [1.0, 0.0]
 
@@ -107,4 +108,6 @@ def test_labeled_images_that_are_all_the_same_do_not_set_the_radius() -> None:
 def test_likeness_to_the_nearest() -> None:
     found = likeness_to_nearest(on_circle(0, 90), on_circle(60, 180), 1.0)
     assert found.tolist() == pytest.approx([np.exp(-1.0), np.exp(-(0.5176**2))], abs=1e-3)
-    assert likeness_to_nearest(on_circle(0, 90), NONE, 1.0).tolist() == [0.0, 0.0]
+    alone = likeness_to_nearest(on_circle(0, 90), NONE, 1.0)
+    assert alone.tolist() == [0.0, 0.0]
+    assert alone.dtype == found.dtype == np.float32

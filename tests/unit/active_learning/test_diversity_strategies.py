@@ -125,3 +125,10 @@ def test_dfl_localization_says_how_unsure_the_sides_are() -> None:
 def test_only_five_boxes_of_unsure_sides_count() -> None:
     pool = replace(make_pool([[0.5] * 7]), localization_entropy=np.full(7, 0.5))
     assert dfl_localization.score(pool).tolist() == pytest.approx([1.25])
+
+
+def test_ppal_compares_images_by_the_boxes_it_believes_most() -> None:
+    pool = ppal_pool([[0.9, 0.1], [0.5]], [EAST, NORTH, EAST])
+    pool = replace(pool, box_class_scores=np.array([[0.9, 0.0], [0.0, 0.1], [0.5, 0.0]]))
+    # To the second image: 0.9 of 1 is found again; back: all of it.
+    assert ppal._similarity(pool)[0, 1] == pytest.approx(0.95)

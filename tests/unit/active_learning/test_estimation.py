@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from active_learning.estimation import design_weights, lure, lure_weights, ratio, share, wilson
+from active_learning.estimation import Estimate, design_weights, lure, lure_weights, ratio, share, wilson
 from damageloop.errors import InvalidInputError
 
 ONES = np.ones(10)
@@ -20,6 +20,12 @@ def test_lure_by_hand() -> None:
     assert found.value == pytest.approx(1.25)
     half = 1.6448536 * np.std([2.5, 0.0], ddof=1) / np.sqrt(2) * np.sqrt(1 / 3)
     assert (found.low, found.high) == pytest.approx((1.25 - half, 1.25 + half))
+    assert (found.n, found.n_groups) == (2, 2)
+
+
+def test_the_last_draw_but_one_is_weighed_by_its_probability() -> None:
+    # One image is left after it: 1 + 1 / 1 x (1 / (2 x 0.25) - 1).
+    assert lure_weights(np.array([0.25]), 2).tolist() == [2.0]
 
 
 def test_uniform_draws_have_weight_one() -> None:
@@ -33,9 +39,8 @@ def test_an_empty_pool_leaves_no_doubt() -> None:
 
 
 def test_nothing_drawn_is_no_estimate_and_one_has_no_interval() -> None:
-    assert lure(np.zeros(0), np.zeros(0), 5).value is None
-    one = lure(np.array([2.0]), np.array([0.2]), 5)
-    assert (one.value, one.low, one.n) == (2.0, None, 1)
+    assert lure(np.zeros(0), np.zeros(0), 5) == Estimate(None, None, None, 0, 0)
+    assert lure(np.array([2.0]), np.array([0.2]), 5) == Estimate(2.0, None, None, 1, 1)
 
 
 def test_lure_is_unbiased_where_the_naive_mean_is_not() -> None:
@@ -96,7 +101,15 @@ def test_photos_of_one_group_count_as_one_observation() -> None:
 
 def test_one_group_gives_no_interval_for_a_mean() -> None:
     found = ratio(np.array([1.0, 2.0]), np.ones(2), np.ones(2), np.zeros(2, dtype=np.int64))
-    assert (found.value, found.low, found.high) == (1.5, None, None)
+    assert found == Estimate(1.5, None, None, 2, 1)
+
+
+def test_a_pool_half_seen_halves_the_variance() -> None:
+    values, weights = np.array([1.0, 0, 0]), np.array([2.0, 4, 4])
+    found = ratio(values, np.ones(3), weights, np.arange(3), n_pool=6)
+    assert found.high == pytest.approx(0.2 + 2.919986 * np.sqrt(3.84 * 1.5 / 100 / 2))
+    # More drawn than there were, as after a deletion: no doubt, and no negative variance.
+    assert ratio(values, np.ones(3), weights, np.arange(3), n_pool=2).high == pytest.approx(0.2)
 
 
 def test_a_fully_seen_pool_leaves_no_doubt() -> None:
@@ -105,7 +118,7 @@ def test_a_fully_seen_pool_leaves_no_doubt() -> None:
 
 
 def test_nothing_counted_is_no_share() -> None:
-    assert share(np.zeros(2), np.zeros(2), np.ones(2), np.arange(2)).value is None
+    assert share(np.zeros(2), np.zeros(2), np.ones(2), np.arange(2)) == Estimate(None, None, None, 2, 2)
     assert share(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0, dtype=np.int64)).value is None
 
 
@@ -152,3 +165,9 @@ def test_the_order_of_images_changes_nothing() -> None:
     first = ratio(values, np.ones(12), weights, groups)
     second = ratio(values[order], np.ones(12), weights[order], groups[order])
     assert (first.value, first.low) == pytest.approx((second.value, second.low))
+
+
+def test_only_groups_in_which_something_was_counted_are_observations() -> None:
+    found = share(np.zeros(4), np.array([3.0, 0, 0, 0]), np.ones(4), np.arange(4))
+    assert (found.low, found.high) == pytest.approx(wilson(0.0, 1.0))
+    assert (found.n, found.n_groups) == (4, 4)

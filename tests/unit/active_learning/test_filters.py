@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from active_learning import registry
 from active_learning.filters import limit_per_group, needed_limit, select_among, select_limited
-from active_learning.protocol import Candidates, Selection
+from active_learning.protocol import Candidates, Labeled, Selection
 from active_learning.shares import turn_within_group
 from damageloop.errors import InvalidInputError
 from tests.unit.active_learning.pools import POOLS, QUICK, make_pool, random_pool
@@ -119,3 +119,40 @@ def test_a_choice_among_allowed_images_refers_to_the_whole_pool() -> None:
     drawn = select_among(registry.strategy("random"), pool, np.array([1, 2]), 1, np.random.default_rng(0))
     assert drawn.probabilities is not None
     assert drawn.probabilities.tolist() == [0.5]
+
+
+def test_what_is_chosen_is_added_to_what_was_labeled_before() -> None:
+    seen: list[list[float]] = []
+    offered: list[list[int]] = []
+
+    def watched(candidates: Candidates, n: int, rng: np.random.Generator) -> Selection:
+        known = candidates.labeled
+        seen.append([] if known is None or known.embeddings is None else known.embeddings[:, 0].tolist())
+        offered.append(candidates.groups.tolist())
+        order = np.arange(min(n, len(candidates)))
+        return Selection(order, None, np.zeros(len(order)), ("",) * len(order))
+
+    embeddings = np.array([[1.0], [2.0], [3.0]], dtype=np.float32)
+    labeled = Labeled(np.array([[7.0]], dtype=np.float32))
+    pool = Candidates.without_predictions(np.array([5, 5, 6]), embeddings, labeled)
+    chosen = select_limited(watched, pool, 2, 1, np.random.default_rng(0))
+    assert chosen.indices.tolist() == [0, 2]
+    assert seen == [[7.0], [7.0, 1.0]]
+    # Of group 5 no more may be chosen.
+    assert offered == [[5, 5, 6], [6]]
+
+
+def test_a_strategy_is_asked_with_the_same_numbers_when_the_seed_is_the_same() -> None:
+    drawn: list[float] = []
+
+    def watched(candidates: Candidates, n: int, rng: np.random.Generator) -> Selection:
+        drawn.append(float(rng.random()))
+        order = np.arange(min(n, len(candidates)))
+        return Selection(order, None, np.zeros(len(order)), ("",) * len(order))
+
+    pool = Candidates.without_predictions(np.array([5, 5, 6]))
+    for seed in (3, 3, 4):
+        select_limited(watched, pool, 2, 1, np.random.default_rng(seed))
+    first, second, third = drawn[:2], drawn[2:4], drawn[4:]
+    assert first == second
+    assert first != third

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from active_learning.greedy import cover_lazily
-from active_learning.kcenter import farthest_first
+from active_learning.kcenter import _farthest, farthest_first
 from tests.unit.active_learning.pools import QUICK
 
 KERNEL = np.array([[1, 0.5, 0], [0.5, 1, 0], [0, 0, 1]], dtype=np.float32)
@@ -132,3 +132,10 @@ def test_distances_of_chosen_points_do_not_rise() -> None:
     distances = farthest_first(points, points[:2], 30, 10)[1]
     assert (np.diff(distances) <= 1e-6).all()
     assert distances[0] == pytest.approx(np.linalg.norm(points[:, None] - points[:2], axis=2).min(axis=1).max())
+
+
+def test_the_farthest_points_are_the_ones_kept_up_to_date() -> None:
+    squared = np.array([1.0, 5.0, 3.0, 4.0, 0.0], dtype=np.float32)
+    active, bound = _farthest(squared, 2)
+    assert (active.tolist(), bound) == ([1, 3], 3.0)
+    assert _farthest(squared, 5) == (pytest.approx(np.arange(5)), -1.0)

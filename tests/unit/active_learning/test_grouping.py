@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from active_learning import similarity
 from active_learning.clusters import cluster_centres
-from active_learning.medoids import choose_medoids, nearest_medoid, spread_seeds
+from active_learning.medoids import _moved_to_middle, choose_medoids, nearest_medoid, spread_seeds
 from active_learning.similarity import by_class
 from active_learning.strategies import typiclust
 from active_learning.strategies.typiclust import typicality
@@ -72,7 +73,13 @@ def test_two_medoids_are_the_middles_of_two_clusters() -> None:
 
 def test_all_or_none_can_be_medoids() -> None:
     assert sorted(choose_medoids(apart(0, 1, 3), 9, np.random.default_rng(0)).tolist()) == [0, 1, 2]
-    assert choose_medoids(apart(0, 1, 3), 0, np.random.default_rng(0)).tolist() == []
+    nothing = choose_medoids(apart(0, 1, 3), 0, np.random.default_rng(0))
+    assert (nothing.shape, nothing.dtype) == ((0,), np.int64)
+
+
+def test_of_equally_good_medoids_the_present_one_stays() -> None:
+    for present in (0, 1):
+        assert _moved_to_middle(apart(0, 1), np.array([present])).tolist() == [present]
 
 
 def test_a_medoid_is_its_own_also_beside_a_duplicate() -> None:
@@ -133,3 +140,31 @@ def test_the_least_covered_cluster_comes_first_then_the_largest() -> None:
     assert clusters[order[:8]].tolist() == [1, 0, 2, 1, 0, 2, 1, 0]
     assert clusters[order[-4:]].tolist() == [3, 3, 3, 3]
     assert order[:2].tolist() == [10, 4]
+
+
+def test_the_last_image_alone_apart_is_the_next_seed() -> None:
+    for seed in range(12):
+        assert spread_seeds(apart(0, 0, 5), 2, np.random.default_rng(seed)).tolist() == [0, 2]
+
+
+def test_similarity_is_the_same_in_any_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, classes = features(ACROSS, UP, (3.0, 4.0), (2.0, 1.0)), np.array([0, 0, 1, 0])
+    weights, images = np.array([1.0, 2.0, 3.0, 4.0]), np.array([0, 0, 1, 1])
+    whole = by_class(rows, classes, weights, images, 2)
+    for entries in (1, 8):
+        monkeypatch.setattr(similarity, "_BLOCK_ENTRIES", entries)
+        assert by_class(rows, classes, weights, images, 2) == pytest.approx(whole)
+
+
+def test_twenty_neighbours_count_for_typicality() -> None:
+    # From the end of a line of 30 the nearest twenty are 1 to 20 away; from the middle each side gives ten.
+    places = np.random.default_rng(0).permutation(30)
+    found = typicality(column(*places), np.zeros(30, dtype=np.int64))
+    assert found[places == 0][0] == pytest.approx(1 / 11.5)
+    assert found[places == 29][0] == pytest.approx(1 / 11.5)
+    assert found[places == 15][0] == pytest.approx(1 / 6.5)
+
+
+def test_clusters_without_points_change_no_typicality() -> None:
+    found = typicality(column(0, 1, 10, 14), np.array([1, 1, 2, 2]))
+    assert found.tolist() == pytest.approx([0.5, 0.5, 0.2, 0.2])

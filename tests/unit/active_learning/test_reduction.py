@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from active_learning.distances import squared_distances
-from active_learning.reduction import reduce
+from active_learning.reduction import _principal_axes, reduce
 from damageloop.errors import InvalidInputError
 
 
@@ -58,3 +58,10 @@ def test_no_images_give_no_rows() -> None:
 def test_a_value_too_large_for_single_precision_is_refused() -> None:
     with pytest.raises(InvalidInputError), np.errstate(over="ignore", invalid="ignore"):
         reduce(np.array([[1e300, 0.0], [0.0, 0.0]]), None)  # type: ignore[arg-type]
+
+
+def test_axes_are_in_single_precision() -> None:
+    points = np.array([[0, 5, 0], [0, -5, 0], [1, 0, 0], [-1, 0, 0]], dtype=np.float32)
+    axes = _principal_axes(points, np.zeros(3), 2)
+    assert axes.dtype == np.float32
+    assert np.abs(axes) == pytest.approx(np.array([[0, 1], [1, 0], [0, 0]]), abs=1e-6)

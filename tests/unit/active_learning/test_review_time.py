@@ -9,6 +9,8 @@ from active_learning.review_time import (
     PRIOR,
     ReviewCoefficients,
     ReviewRates,
+    ReviewTimeFit,
+    _spread,
     expected_seconds,
     fit_review_times,
     without_idle,
@@ -115,3 +117,29 @@ def test_bad_reviews_are_refused(counts: list[list[float]], seconds: list[float]
 def test_a_prior_of_no_time_is_refused() -> None:
     with pytest.raises(InvalidInputError):
         fit_review_times(np.zeros((0, 5)), np.zeros(0), ReviewCoefficients(reject_s=0.0))
+
+
+def test_a_box_just_at_the_display_threshold_is_shown() -> None:
+    seconds = expected_seconds(np.array([0.25]), np.array([0, 1]), display_threshold=0.25, rates=ReviewRates(1.0, 0.0))
+    assert seconds.tolist() == pytest.approx([6 + 0.25 * 1.6 + 0.75 * 1.5])
+
+
+def test_error_and_spread_of_one_review_by_hand() -> None:
+    fit = fit_review_times(np.array([[1.0, 0, 0, 0, 0]]), np.array([9.0]))
+    # The fit is 7.829 s, so the review took 0.1495 of it more; ten reviews of the first guess count beside it.
+    assert fit.spread == pytest.approx(np.sqrt((10 * 0.16 + 0.14953**2) / 11), abs=1e-5)
+    photo = 1 / (1 / (fit.spread * 6.0) ** 2 + 1 / 3.0**2)
+    assert np.diag(fit.covariance) == pytest.approx([photo, 0.8**2, 2.25**2, 0.75**2, 5.0**2])
+
+
+def test_the_spread_is_a_share_of_the_fit_also_below_a_second() -> None:
+    assert _spread(np.array([0.5]), np.array([1.0])) == pytest.approx(np.sqrt((1.6 + 1.0) / 11))
+
+
+def test_limits_by_hand() -> None:
+    prior = fit_review_times(np.zeros((0, 5)), np.zeros(0)).intervals()
+    # 1.6449 times half of the prior on either side.
+    assert prior[0] == pytest.approx([6 - 4.9347, 6 + 4.9347])
+    assert prior[4] == pytest.approx([10 - 8.2245, 10 + 8.2245])
+    wide = ReviewTimeFit(ReviewCoefficients(1.0, 1.0, 1.0, 1.0, 1.0), np.eye(5), np.zeros(5, dtype=np.int64), 0.4)
+    assert wide.intervals().tolist() == [pytest.approx([0.0, 2.6449])] * 5

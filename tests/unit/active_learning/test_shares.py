@@ -21,6 +21,8 @@ from tests.unit.active_learning.pools import QUICK
         (4, 0.12, 0.08, ShareCounts(2, 1, 1)),
         (50, 0.0, 0.0, ShareCounts(50, 0, 0)),
         (7, 0.0, 1.0, ShareCounts(0, 0, 7)),
+        (2, 0.12, 0.0, ShareCounts(1, 1, 0)),
+        (2, 0.12, 0.08, ShareCounts(1, 0, 1)),
     ],
 )
 def test_shares_of_a_round(n: int, explored: float, audited: float, counts: ShareCounts) -> None:
@@ -48,6 +50,7 @@ def test_a_uniform_draw_knows_its_probability(n_images: int, n: int, probability
     drawn = draw_uniform(n_images, n, np.random.default_rng(0))
     assert drawn.probabilities is not None
     assert drawn.probabilities.tolist() == [probability] * min(n, n_images)
+    assert drawn.indices.dtype == np.int64
 
 
 def test_draws_from_nothing_are_empty() -> None:
@@ -77,7 +80,7 @@ def test_probabilities_of_a_group_draw_sum_to_its_size(groups: list[int], n: int
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4])
 def test_stated_probabilities_are_the_frequencies(n: int) -> None:
-    groups, rng, draws = np.array([5, 8, 8, 8, 2]), np.random.default_rng(11), 800
+    groups, rng, draws = np.array([5, 8, 8, 8, 2]), np.random.default_rng(11), 400
     seen, stated = np.zeros(5), np.zeros(5)
     for _ in range(draws):
         drawn = draw_by_group(groups, n, rng)
@@ -85,7 +88,7 @@ def test_stated_probabilities_are_the_frequencies(n: int) -> None:
         seen[drawn.indices] += 1
         stated[drawn.indices] = drawn.probabilities
     assert stated.sum() == pytest.approx(n)
-    assert seen / draws == pytest.approx(stated, abs=0.06)
+    assert seen / draws == pytest.approx(stated, abs=0.07)
 
 
 def test_probabilities_of_two_groups_by_hand() -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from active_learning.estimation import Estimate
-from active_learning.learning_curve import expected_gain, fit_learning_curve
-from active_learning.stopping import Advice, StoppingRules, advise
+from active_learning.learning_curve import Gain, expected_gain, fit_learning_curve
+from active_learning.stopping import Advice, StoppingRules, _gain_sentence, _recall_sentence, advise
 from damageloop.errors import InvalidInputError
 
 HOUR = 3600.0
@@ -143,3 +143,63 @@ def test_gains_are_points_per_hour() -> None:
 def test_nothing_known_yet_is_no_error() -> None:
     nothing = np.zeros(0)
     assert advise(RULES, nothing, nothing, nothing, 1200.0, FOUND).gains_per_hour == ()
+
+
+def test_sentences_word_for_word() -> None:
+    gain = Gain(0.5, 1.234, 1.876)
+    start = "The next round is expected to bring 1.23 points per hour of review, at most 1.88 (one-sided 90%); that is "
+    assert _gain_sentence(RULES, gain, True) == start + "below the 2 asked for."
+    assert _gain_sentence(RULES, gain, False) == start + "not below the 2 asked for."
+    met = "Recall on 60 audited images is 0.80 (lower limit 0.72); the target of 0.70 is met."
+    assert _recall_sentence(RULES, FOUND, True) == met
+    unmet = "Recall on 1 audited images is 0.80 (no lower limit yet); the target of 0.70 is not met."
+    assert _recall_sentence(RULES, Estimate(0.8, None, None, 1, 1), False) == unmet
+
+
+def test_all_that_is_missing_is_told_word_for_word() -> None:
+    nothing = Estimate(None, None, None, 0, 0)
+    found = advise(StoppingRules(None, 0.7), SECONDS[:4], FLAT[:4], EXACT[:4], HOUR, nothing)
+    assert found.reasons == (
+        "stopping.min_gain_per_hour is not set, so nobody has said what an hour of review must bring.",
+        "Not enough points: 4 evaluated models of the 5 needed for two looks.",
+        "No audited image with a damage has been reviewed yet, so recall is not known.",
+    )
+
+
+def test_each_look_is_told_as_low_or_not() -> None:
+    low = advise(RULES, SECONDS, FLAT, EXACT, HOUR, FOUND).reasons
+    assert ["that is below" in reason for reason in low] == [True, True, False]
+    high = advise(RULES, SECONDS, RISING, EXACT, HOUR, FOUND).reasons
+    assert ["that is not below" in reason for reason in high] == [True, True, False]
+
+
+def test_five_points_are_enough_for_two_looks() -> None:
+    found = advise(RULES, SECONDS[:5], FLAT[:5], EXACT[:5], HOUR, FOUND)
+    assert len(found.gains_per_hour) == 2
+    assert found.advice is not Advice.UNKNOWN
+
+
+def test_looks_are_gains_of_the_first_points_in_points_per_hour() -> None:
+    half_hour = HOUR / 2
+    found = advise(RULES, SECONDS, FLAT, EXACT, half_hour, FOUND).gains_per_hour
+    for look, n in zip(found, (5, 6), strict=True):
+        gain = expected_gain(SECONDS[:n], FLAT[:n], EXACT[:n], half_hour, np.random.default_rng([0, n]))
+        assert (look.low, look.expected, look.high) == pytest.approx(
+            (200 * gain.low, 200 * gain.expected, 200 * gain.high)
+        )
+
+
+def test_a_gain_of_just_what_is_asked_for_is_not_too_low() -> None:
+    gains = advise(RULES, SECONDS, FLAT, EXACT, HOUR, FOUND).gains_per_hour
+    asked = max(gain.high for gain in gains)
+    assert advise(StoppingRules(asked, 0.7), SECONDS, FLAT, EXACT, HOUR, FOUND).advice is Advice.CONTINUE
+    assert advise(StoppingRules(asked + 1e-6, 0.7), SECONDS, FLAT, EXACT, HOUR, FOUND).advice is Advice.STOP
+
+
+def test_recall_just_at_its_target_is_met() -> None:
+    assert advise(RULES, SECONDS, FLAT, EXACT, HOUR, Estimate(0.8, 0.7, 0.9, 60, 40)).advice is Advice.STOP
+
+
+def test_a_round_without_work_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="further seconds of work are not above 0"):
+        advise(RULES, SECONDS, FLAT, EXACT, 0.0, FOUND)

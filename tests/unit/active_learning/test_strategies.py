@@ -42,6 +42,7 @@ def test_the_same_seed_gives_the_same_distinct_images(name: str, pool: Candidate
     assert len(first) == min(n, len(pool))
     assert first.indices.tolist() == second.indices.tolist()
     assert first.reasons == second.reasons
+    assert first.indices.dtype == np.int64
     assert set(first.indices.tolist()) <= set(range(len(pool)))
     assert all(first.reasons)
 

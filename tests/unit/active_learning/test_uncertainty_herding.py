@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from active_learning.image_uncertainty import box_uncertainty, counted_boxes, image_uncertainty, spread_evenly
+from active_learning.kernels import ALIKE
 from active_learning.protocol import Candidates, Labeled
 from active_learning.strategies.uncertainty_herding import considered_places, count_represented, select
 from tests.unit.active_learning.pools import make_pool, random_pool, see_all
@@ -65,6 +66,7 @@ def test_redundant_boxes_and_those_beyond_five_do_not_count() -> None:
     assert image_uncertainty(alike).tolist() == [0.25, 0.75]
     assert counted_boxes(alike).tolist() == [True, False, False, True, True]
     assert counted_boxes(make_pool([[0.5] * 7])).sum() == 5
+    assert counted_boxes(make_pool([[0.9] * 2 + [0.5] * 5])).tolist() == [False] * 2 + [True] * 5
 
 
 def test_without_a_model_all_images_are_equally_unsure() -> None:
@@ -175,4 +177,8 @@ def test_an_image_is_represented_by_the_chosen_one_most_like_it() -> None:
     assert count_represented(kernel, nothing, np.array([0, 1])).tolist() == [1, 1]
     assert count_represented(kernel, np.array([0, 0, 0.95, 0.4], dtype=np.float32), np.array([0, 1])).tolist() == [0, 1]
     assert count_represented(kernel, nothing, np.array([0])).tolist() == [1]
+    # Just as like a labeled image does not count; just at the kernel's radius does.
+    assert count_represented(kernel, np.array([0, 0, 0.9, 0], dtype=np.float32), np.array([0])).tolist() == [0]
+    at_radius = np.array([[1, ALIKE], [ALIKE, 1]], dtype=np.float32)
+    assert count_represented(at_radius, nothing[:2], np.array([0])).tolist() == [1]
     assert count_represented(kernel, nothing, np.zeros(0, dtype=np.int64)).tolist() == []

@@ -220,6 +220,12 @@ def test_what_is_carried_over_but_finds_no_place_is_neither_drawn_anew_nor_chose
     assert sorted(i.image_id for i in items if i.image_id <= 20) == [1, 2, 3, 4, 5, 6]
 
 
+def test_a_round_too_small_to_explore_takes_what_is_carried_over_where_nothing_else_is_left() -> None:
+    carried = [untouched(i, Share.EXPLORED, 0.5) for i in (1, 2, 3)]
+    items = query(train_pool(3), params=make_params(round={"query_size": 1}), carried=carried)
+    assert [(i.image_id, i.share, i.probability) for i in items] == [(1, Share.EXPLORED, 0.5)]
+
+
 def test_an_item_is_said_to_be_carried_over_once() -> None:
     train = train_pool(60)
     first = query(train, carried=[untouched(5, Share.EXPLORED, 0.5)])
@@ -269,6 +275,14 @@ def test_an_image_that_was_drawn_and_asked_for_keeps_its_draw_and_comes_first() 
     assert items[0].reason == "drawn at random (6 of 6); asked for by anna: a new bumper"
 
 
+def test_what_was_asked_for_and_is_carried_over_keeps_its_probability_beyond_the_places_of_its_share() -> None:
+    carried = [untouched(i, Share.EXPLORED, 0.5) for i in range(1, 21)]
+    wanted = [request(i, number=i) for i in range(1, 11)]
+    items = query(train_pool(60), requests=wanted, carried=carried)[:10]
+    assert {(i.share, i.probability) for i in items} == {(Share.EXPLORED, 0.5)}
+    assert items[0].reason == "drawn at random (6 of 300), carried over; asked for by anna: a new bumper"
+
+
 def test_an_image_of_test_that_was_asked_for_is_audited_so_that_it_shows_no_pre_labels() -> None:
     params = make_params(round={"query_size": 10, "audited_share": 0.0})
     items = query(train_pool(50), evaluation_pool(0, 5), params=params, requests=[request(10_003)])
@@ -294,6 +308,11 @@ def test_a_round_by_hand_keeps_its_order() -> None:
         (4, Share.PRIORITY, 0, 9.0),
         (2, Share.AUDITED, 1, None),
     ]
+
+
+def test_a_round_by_hand_leaves_what_is_carried_over_in_its_draw() -> None:
+    items = choose_by_hand([make_image(4), make_image(5)], "anna", {}, [untouched(5, Share.EXPLORED, 0.02)])
+    assert [(i.share, i.probability) for i in items] == [(Share.PRIORITY, None), (Share.EXPLORED, 0.02)]
 
 
 # --- minutes ---------------------------------------------------------------------------------------------------

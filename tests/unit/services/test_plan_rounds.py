@@ -89,6 +89,13 @@ def test_the_next_round_opens_beside_an_open_one_when_few_enough_items_are_left(
     assert keys(plan_loop(state)) == keys_due
 
 
+def test_what_an_overdue_round_leaves_goes_into_no_other_before_it_is_closed() -> None:
+    overdue = replace(REVIEWING, in_hand=5, rounds=(replace(OPEN_ROUND, n_waiting=3, is_overdue=True),))
+    assert keys(plan_loop(overdue)) == ["close_round:2"]
+    stuck = replace(overdue, ended_badly={"close_round:2": "Label Studio is away"})
+    assert keys(plan_loop(stuck)) == ["open_round:3"]
+
+
 def test_what_all_open_rounds_hold_counts_and_none_opens_while_one_is_opening() -> None:
     other = replace(OPEN_ROUND, id=3, n_waiting=1)
     assert keys(plan_loop(replace(REVIEWING, n_rounds=3, in_hand=5, rounds=(OPEN_ROUND, other)))) == []

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
 from damageloop.adapters.database.tables import (
     AnnotationRow,
+    ImageRequestRow,
     ImageRow,
     PredictionRow,
     QuarantineRow,
@@ -16,6 +17,7 @@ from damageloop.adapters.database.tables import (
     RoundRow,
 )
 from damageloop.domain.image import Image, ImageHash, ImageQuality, ImageStatus, Origin, QuarantinedFile, StoredImage
+from damageloop.domain.image_request import RequestKind
 from damageloop.domain.round import ItemState, RoundState
 from damageloop.domain.split import Split
 from damageloop.errors import NotFoundError
@@ -128,23 +130,14 @@ class SqlImages:
         return [to_image(row) for row in self._session.scalars(query)]
 
     def unannotated(self, splits: Sequence[Split]) -> list[Image]:
-        annotated = select(AnnotationRow.image_id).where(AnnotationRow.is_deleted.is_(False))
-        held = (
-            select(RoundItemRow.image_id)
-            .join(RoundRow, RoundRow.id == RoundItemRow.round_id)
-            .where(RoundRow.state != RoundState.CLOSED.value, RoundItemRow.state != ItemState.WITHDRAWN.value)
-        )
-        query = (
-            select(ImageRow)
-            .where(
-                ImageRow.status == ImageStatus.ACTIVE.value,
-                ImageRow.split.in_([split.value for split in splits]),
-                ImageRow.id.not_in(annotated),
-                ImageRow.id.not_in(held),
-            )
-            .order_by(ImageRow.id)
-        )
+        query = select(ImageRow).where(*_is_unannotated(splits)).order_by(ImageRow.id)
         return [to_image(row) for row in self._session.scalars(query)]
+
+    def n_unannotated(self, splits: Sequence[Split]) -> int:
+        is_skip = (ImageRequestRow.kind == RequestKind.SKIP.value) & ImageRequestRow.ended_at.is_(None)
+        skipped = select(ImageRequestRow.image_id).where(is_skip)
+        conditions = (*_is_unannotated(splits), ImageRow.id.not_in(skipped))
+        return self._session.scalar(select(func.count()).select_from(ImageRow).where(*conditions)) or 0
 
     def count(self) -> int:
         return self._session.scalar(select(func.count()).select_from(ImageRow)) or 0
@@ -174,6 +167,22 @@ class SqlImages:
     def quarantined(self) -> list[QuarantinedFile]:
         rows = self._session.scalars(select(QuarantineRow).order_by(QuarantineRow.id))
         return [QuarantinedFile(row.file, row.code, row.reason) for row in rows]
+
+
+def _is_unannotated(splits: Sequence[Split]) -> tuple[ColumnElement[bool], ...]:
+    """Return what holds of active images that nobody has annotated and that no unclosed round holds."""
+    annotated = select(AnnotationRow.image_id).where(AnnotationRow.is_deleted.is_(False))
+    held = (
+        select(RoundItemRow.image_id)
+        .join(RoundRow, RoundRow.id == RoundItemRow.round_id)
+        .where(RoundRow.state != RoundState.CLOSED.value, RoundItemRow.state != ItemState.WITHDRAWN.value)
+    )
+    return (
+        ImageRow.status == ImageStatus.ACTIVE.value,
+        ImageRow.split.in_([split.value for split in splits]),
+        ImageRow.id.not_in(annotated),
+        ImageRow.id.not_in(held),
+    )
 
 
 def to_image(row: ImageRow) -> Image:
