@@ -79,13 +79,17 @@ def smallest_ratio(baseline: Sequence[Curve], metric: str, axis: str, targets: S
     return float(np.exp(-effect * np.sqrt(2.0) * np.std(logs, ddof=1)))
 
 
-def area_tests(curves: Sequence[Curve], metric: str, axis: str) -> dict[str, PairedTest | None]:
-    """Return for each arm but random the paired test of its area."""
+def area_tests(
+    curves: Sequence[Curve], metric: str, axis: str, baseline: str = BASELINE
+) -> dict[str, PairedTest | None]:
+    """Return for each arm but the baseline the paired test of its area."""
     limits = common_limits(curves, axis)
     areas = {(c.arm, c.seed): area(c.spent[axis], _values(c, metric), limits) for c in curves}
-    arms = sorted({c.arm for c in curves} - {BASELINE})
+    arms = sorted({c.arm for c in curves} - {baseline})
     return {
-        arm: paired_test([value - areas[BASELINE, s] for (a, s), value in areas.items() if _is_pair(a, s, arm, areas)])
+        arm: paired_test(
+            [value - areas[baseline, s] for (a, s), value in areas.items() if a == arm and (baseline, s) in areas]
+        )
         for arm in arms
     }
 
@@ -168,7 +172,3 @@ def _classes(cell: Cell, metric: str) -> tuple[str, ...]:
 
 def _values(curve: Curve, metric: str) -> FloatArray:
     return np.array([METRICS[metric](cell) for cell in curve.cells])
-
-
-def _is_pair(name: str, seed: int, arm: str, areas: Mapping[tuple[str, int], float]) -> bool:
-    return name == arm and (BASELINE, seed) in areas

@@ -18,6 +18,13 @@ _FIGURES = {
 }
 
 
+_LEGEND = (
+    "Area: mean height of the curve over the review seconds that all arms reached, arm minus random. Seconds to "
+    "target: what the arm needs as a share of what random needs, geometric mean over seeds and targets, with the "
+    "middle 95 % of a bootstrap over seeds and then groups of photos; censored pairs never reached the target."
+)
+
+
 def page(content: Mapping[str, Any], means: Sequence[Mapping[str, Any]]) -> str:
     """Return the report as Markdown."""
     summary, settings = content["summary"], content["settings"]
@@ -28,9 +35,11 @@ def page(content: Mapping[str, Any], means: Sequence[Mapping[str, Any]]) -> str:
         "## What was found",
         "\n".join(f"- {sentence}" for sentence in summary["sentences"]),
         "\n".join(table_lines(verdict_rows(summary))),
-        "Area: mean height of the curve over the review seconds that all arms reached, arm minus random. Seconds to "
-        "target: what the arm needs as a share of what random needs, geometric mean over seeds and targets, with the "
-        "middle 95 % of a bootstrap over seeds and then groups of photos; censored pairs never reached the target.",
+        _LEGEND,
+        "The same by the number of images, without correction for the number of tests:",
+        "\n".join(table_lines(_image_rows(summary))),
+        "The default against `entropy`, by area:",
+        "\n".join(table_lines(_default_rows(summary))),
         "Means over seeds, with the standard deviation; hours are modelled review time:",
         "\n".join(table_lines(means)),
         "![Curves](learning_curve.png)",
@@ -63,7 +72,8 @@ def _before(content: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
         )
     for metric, ratio in summary["smallest_ratio"].items():
         if ratio is not None:
-            lines.append(f"{_FIGURES[metric].capitalize()}: by random's own spread, a ratio of {ratio:.2f} or less.")
+            words = _FIGURES[metric]
+            lines.append(f"{words[0].upper()}{words[1:]}: by random's own spread, a ratio of {ratio:.2f} or less.")
     targets = content["pilot"]["targets"]
     if targets:
         named = "; ".join(f"{name} {', '.join(f'{t:.3f}' for t in values)}" for name, values in targets.items())
@@ -118,3 +128,32 @@ def verdict_rows(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
                 }
             )
     return rows
+
+
+def _image_rows(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    rows = []
+    for metric, axes in summary["areas"].items():
+        for arm, test in axes["images"].items():
+            ratio = summary["labels_to_target"].get(metric, {}).get(arm, {}).get("images", {})
+            row = {"figure": metric, "arm": arm, **_test_cells(test), "images to target": ratio.get("ratio")}
+            rows.append({**row, "from": ratio.get("low"), "to": ratio.get("high")})
+    return rows
+
+
+def _default_rows(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {"figure": metric, "axis": axis, **_test_cells(test)}
+        for metric, axes in summary["default_against_entropy"].items()
+        for axis, test in axes.items()
+    ]
+
+
+def _test_cells(test: Mapping[str, Any] | None) -> dict[str, Any]:
+    if test is None:
+        return {"area": None, "SD": None, "p": None, "p (Wilcoxon)": None}
+    return {
+        "area": round(test["mean"], 4),
+        "SD": round(test["deviation"], 4),
+        "p": round(test["p_t"], 4),
+        "p (Wilcoxon)": test["p_wilcoxon"],
+    }

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from active_learning.registry import DEFAULT
 from benchmarks.learning_curve.cells import Cell, CellFolder
 from benchmarks.learning_curve.comparison import (
     BASELINE,
@@ -93,6 +94,10 @@ def summarize(curves: Sequence[Curve], folder: CellFolder, targets: Mapping[str,
             for m, axes in tests.items()
         },
         "holm_on_seconds": corrected,
+        "default_against_entropy": {
+            m: {axis: _as_json(area_tests(curves, m, axis, "entropy").get(DEFAULT)) for axis in ("images", CLAIM_AXIS)}
+            for m in METRICS
+        },
         "labels_to_target": by_metric,
         "sentences": [
             _sentence(arm, m, tests[m][CLAIM_AXIS][arm], corrected[m].get(arm), by_metric.get(m, {}).get(arm))
