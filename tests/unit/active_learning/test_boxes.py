@@ -9,7 +9,7 @@ import pytest
 
 from active_learning import redundancy
 from active_learning.ordering import shuffled_by_content
-from active_learning.protocol import Labeled
+from active_learning.protocol import Candidates, Labeled
 from active_learning.reasons import counted, no_box, stands_for, unsure_boxes
 from active_learning.redundancy import cosines, is_distinct
 from active_learning.weights import box_classes, box_weights, class_weights, per_review_time
@@ -94,6 +94,7 @@ def test_a_box_weighs_what_its_best_class_weighs() -> None:
 
 
 def test_without_any_box_there_are_no_weights() -> None:
+    assert box_classes(Candidates.without_predictions(np.arange(2))).shape == (0,)
     assert box_weights(replace(make_pool([[]]), labeled=Labeled(class_counts=np.ones(8)))).shape == (0,)
 
 

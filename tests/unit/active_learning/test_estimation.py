@@ -80,7 +80,9 @@ def test_hajek_mean_by_hand() -> None:
     found = ratio(np.array([1.0, 0, 0]), np.ones(3), np.array([2.0, 4, 4]), np.arange(3))
     assert found.value == pytest.approx(0.2)
     # Residuals 2 x 0.8, 4 x -0.2, 4 x -0.2; variance (2.56 + 0.64 + 0.64) x 3/2 / 100; Student's 2.92 at 2 degrees.
-    assert found.high == pytest.approx(0.2 + 2.919986 * np.sqrt(3.84 * 1.5 / 100))
+    half = 2.919986 * np.sqrt(3.84 * 1.5 / 100)
+    assert (found.low, found.high) == pytest.approx((0.2 - half, 0.2 + half))
+    assert (found.n, found.n_groups) == (3, 3)
 
 
 def test_ratio_of_boxes_per_photo() -> None:
@@ -144,6 +146,11 @@ def test_independent_photos_give_nearly_wilsons_interval() -> None:
     found = share(values, ONES, ONES, np.arange(10))
     # Linearised: 2.5 x 10/9 / 100, so nine observations instead of ten.
     assert (found.low, found.high) == pytest.approx(wilson(0.5, 9.0))
+    surer = share(values, ONES, ONES, np.arange(10), level=0.5)
+    assert (surer.low, surer.high) == pytest.approx(wilson(0.5, 9.0, 0.5))
+    # Half of the pool is seen, so the variance is half of that; no more than ten photos were seen all the same.
+    half_seen = share(values, ONES, ONES, np.arange(10), n_pool=20)
+    assert (half_seen.low, half_seen.high) == pytest.approx(wilson(0.5, 10.0))
 
 
 def test_wilson_by_hand() -> None:
@@ -171,3 +178,8 @@ def test_only_groups_in_which_something_was_counted_are_observations() -> None:
     found = share(np.zeros(4), np.array([3.0, 0, 0, 0]), np.ones(4), np.arange(4))
     assert (found.low, found.high) == pytest.approx(wilson(0.0, 1.0))
     assert (found.n, found.n_groups) == (4, 4)
+
+
+def test_less_than_two_counted_things_are_no_more_than_they_are() -> None:
+    found = share(np.zeros(2), np.array([0.5, 0.5]), np.ones(2), np.arange(2))
+    assert (found.low, found.high) == pytest.approx(wilson(0.0, 1.0))

@@ -156,3 +156,16 @@ def test_a_strategy_is_asked_with_the_same_numbers_when_the_seed_is_the_same() -
     first, second, third = drawn[:2], drawn[2:4], drawn[4:]
     assert first == second
     assert first != third
+
+
+def test_a_long_order_stays_within_each_round_of_groups() -> None:
+    rng = np.random.default_rng(0)
+    order, groups = rng.permutation(300), rng.integers(0, 3, 300)
+    turns: dict[int, int] = {}
+    places: list[tuple[int, int]] = []
+    for place, position in enumerate(order.tolist()):
+        code = int(groups[position])
+        places.append((turns.get(code, 0) // 20, place))
+        turns[code] = turns.get(code, 0) + 1
+    expected = [int(order[place]) for _, place in sorted(places)]
+    assert limit_per_group(order, groups, 20).tolist() == expected

@@ -168,3 +168,10 @@ def test_twenty_neighbours_count_for_typicality() -> None:
 def test_clusters_without_points_change_no_typicality() -> None:
     found = typicality(column(0, 1, 10, 14), np.array([1, 1, 2, 2]))
     assert found.tolist() == pytest.approx([0.5, 0.5, 0.2, 0.2])
+
+
+def test_typicality_agrees_with_sorted_distances() -> None:
+    points = np.random.default_rng(1).normal(size=(40, 2)).astype(np.float32)
+    lengths = np.sort(np.linalg.norm(points[:, None] - points[None], axis=2), axis=1)[:, 1:21]
+    found = typicality(points, np.zeros(40, dtype=np.int64))
+    assert found == pytest.approx(1 / (1 + lengths.mean(axis=1)), rel=1e-4)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from active_learning import reduction
 from active_learning.distances import squared_distances
 from active_learning.reduction import _principal_axes, reduce
 from damageloop.errors import InvalidInputError
@@ -65,3 +66,9 @@ def test_axes_are_in_single_precision() -> None:
     axes = _principal_axes(points, np.zeros(3), 2)
     assert axes.dtype == np.float32
     assert np.abs(axes) == pytest.approx(np.array([[0, 1], [1, 0], [0, 0]]), abs=1e-6)
+
+
+def test_all_blocks_count_for_the_axes(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = np.array([[0, 5, 0], [0, -5, 0], [1, 0, 0], [-1, 0, 0]], dtype=np.float32)
+    monkeypatch.setattr(reduction, "_BLOCK", 2)
+    assert np.abs(reduce(points, None, n_components=2)[0]) == pytest.approx(np.array([[1, 0], [1, 0], [0, 1], [0, 1]]))

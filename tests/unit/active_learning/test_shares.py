@@ -21,6 +21,7 @@ from tests.unit.active_learning.pools import QUICK
         (4, 0.12, 0.08, ShareCounts(2, 1, 1)),
         (50, 0.0, 0.0, ShareCounts(50, 0, 0)),
         (7, 0.0, 1.0, ShareCounts(0, 0, 7)),
+        (7, 1.0, 0.0, ShareCounts(0, 7, 0)),
         (2, 0.12, 0.0, ShareCounts(1, 1, 0)),
         (2, 0.12, 0.08, ShareCounts(1, 0, 1)),
     ],
@@ -45,7 +46,7 @@ def test_shares_that_do_not_fit_are_refused(n: int, explored: float, audited: fl
         split_shares(n, explored, audited)
 
 
-@pytest.mark.parametrize(("n_images", "n", "probability"), [(10, 4, 0.4), (3, 8, 1.0)])
+@pytest.mark.parametrize(("n_images", "n", "probability"), [(10, 4, 0.4), (3, 8, 1.0), (1, 1, 1.0)])
 def test_a_uniform_draw_knows_its_probability(n_images: int, n: int, probability: float) -> None:
     drawn = draw_uniform(n_images, n, np.random.default_rng(0))
     assert drawn.probabilities is not None

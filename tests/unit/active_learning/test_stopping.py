@@ -59,6 +59,11 @@ def test_the_gain_of_an_exact_curve_by_hand() -> None:
     assert gain.low <= gain.expected <= gain.high
 
 
+def test_no_gain_leads_above_one() -> None:
+    gain = expected_gain(SECONDS, RISING, EXACT, 100 * HOUR, np.random.default_rng(0))
+    assert (gain.low, gain.expected, gain.high) == pytest.approx((0.4, 0.4, 0.4), abs=0.05)
+
+
 def test_a_wider_spread_gives_a_wider_interval() -> None:
     narrow, wide = (
         expected_gain(SECONDS, FLAT, np.full(6, spread), HOUR, np.random.default_rng(0)) for spread in (0.005, 0.1)

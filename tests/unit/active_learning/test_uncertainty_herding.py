@@ -162,6 +162,14 @@ def test_without_a_model_all_that_fit_are_candidates(monkeypatch: pytest.MonkeyP
         assert select(pool, 1, np.random.default_rng(seed)).indices[0] in {2, 3, 4}
 
 
+def test_without_a_model_two_hundred_images_are_candidates_and_with_one_fifty_and_a_tenth_more() -> None:
+    # All are the same image, so the first choice covers every candidate: 200 of U = 1, or 55 of U = 0.5.
+    same = np.ones((200, 2), dtype=np.float32)
+    assert select(Candidates.without_predictions(np.arange(200), same), 1, rng()).scores.tolist() == [200.0]
+    scored = replace(make_pool([[0.5]] * 200), embeddings=same)
+    assert select(scored, 1, rng()).scores.tolist() == pytest.approx([27.5])
+
+
 def test_images_beyond_the_candidates_follow_by_uncertainty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("active_learning.strategies.uncertainty_herding.MAX_CANDIDATES", 3)
     pool = random_pool(6, 9)
