@@ -9,12 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
 
 from benchmarks.learning_curve.answers import answers_of
-from benchmarks.learning_curve.network import freeze, fresh_model, learning_part
-from benchmarks.learning_curve.training import Bench, MovingAverage, batch_loss, batches, rate
+from benchmarks.learning_curve.network import fresh_model, learning_part
+from benchmarks.learning_curve.training import Bench, Learner, MovingAverage, batch_loss, batches
 from damageloop.domain.annotation import LabeledBox
 
 SEMI_SUPERVISED = "semi_supervised"
@@ -33,30 +31,20 @@ def train_with_unlabeled(bench: Bench, labeled: Sequence[int], seed: int) -> tup
     in batches of their own whose loss counts half.
     """
     settings = bench.settings
-    model = fresh_model(bench.base, bench.photos.classes, seed).to(bench.device)
-    parameters = freeze(model, bench.split)
-    model.train()
-    criterion = model.init_criterion()
-    optimizer = torch.optim.AdamW(parameters, settings.learning_rate, weight_decay=settings.weight_decay)
-    average = MovingAverage(learning_part(model, bench.split), settings.ema_decay)
+    learner = Learner.start(bench, seed)
     boxes = {i: bench.targets_of(i, bench.photos.pool[i].boxes) for i in labeled}
     taught: dict[int, Any] = {}
     rng = np.random.default_rng(seed)
-    for step, batch in enumerate(batches(labeled, settings, rng)):
-        if step == int(BURN_IN * settings.iterations):
-            taught = _teach(bench, average, labeled, seed)
-        for group in optimizer.param_groups:
-            group["lr"] = rate(step, settings)
-        batch_loss(bench, model, criterion, batch, [boxes[i] for i in batch], rng).backward()
+    for number, batch in enumerate(batches(labeled, settings, rng)):
+        if number == int(BURN_IN * settings.iterations):
+            taught = _teach(bench, learner.average, labeled, seed)
+        batch_loss(bench, learner, batch, [boxes[i] for i in batch], rng).backward()
         if taught:
             extra = rng.choice(np.array(sorted(taught)), min(len(taught), settings.batch_size), replace=False).tolist()
-            (WEIGHT * batch_loss(bench, model, criterion, extra, [taught[i] for i in extra], rng)).backward()
-        nn.utils.clip_grad_norm_(parameters, 10.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        average.update(learning_part(model, bench.split))
-    average.write_to(learning_part(model, bench.split))
-    return model.eval(), {"taught_images": len(taught), "taught_boxes": int(sum(len(part) for part in taught.values()))}
+            (WEIGHT * batch_loss(bench, learner, extra, [taught[i] for i in extra], rng)).backward()
+        learner.step(bench, number)
+    counts = {"taught_images": len(taught), "taught_boxes": int(sum(len(part) for part in taught.values()))}
+    return learner.finish(bench), counts
 
 
 def _teach(bench: Bench, average: MovingAverage, labeled: Sequence[int], seed: int) -> dict[int, Any]:

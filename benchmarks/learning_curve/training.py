@@ -45,39 +45,62 @@ class Bench:
         return rows
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Learner:
+    """A model in training: what learns, by which loss and rate, and the moving average that is kept in the end."""
+
+    model: Any
+    parameters: list[nn.Parameter]
+    criterion: Any
+    optimizer: torch.optim.Optimizer
+    average: MovingAverage
+
+    @classmethod
+    def start(cls, bench: Bench, seed: int) -> Learner:
+        """Return a learner on the base; the same seed gives the same head."""
+        settings = bench.settings
+        model = fresh_model(bench.base, bench.photos.classes, seed).to(bench.device)
+        parameters = freeze(model, bench.split)
+        model.train()
+        optimizer = torch.optim.AdamW(parameters, settings.learning_rate, weight_decay=settings.weight_decay)
+        average = MovingAverage(learning_part(model, bench.split), settings.ema_decay)
+        return cls(model, parameters, model.init_criterion(), optimizer, average)
+
+    def step(self, bench: Bench, number: int) -> None:
+        """Take step `number` along the gradients that are there, and forget them."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = _rate(number, bench.settings)
+        nn.utils.clip_grad_norm_(self.parameters, _CLIP)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.average.update(learning_part(self.model, bench.split))
+
+    def finish(self, bench: Bench) -> Any:
+        """Return the model with its averaged weights."""
+        self.average.write_to(learning_part(self.model, bench.split))
+        return self.model.eval()
+
+
 def train(bench: Bench, labeled: Sequence[int], seed: int) -> Any:
     """Return a model trained on the labeled photos (positions in the pool)."""
-    settings = bench.settings
-    model = fresh_model(bench.base, bench.photos.classes, seed).to(bench.device)
-    parameters = freeze(model, bench.split)
-    model.train()
-    criterion = model.init_criterion()
-    optimizer = torch.optim.AdamW(parameters, settings.learning_rate, weight_decay=settings.weight_decay)
-    average = MovingAverage(learning_part(model, bench.split), settings.ema_decay)
+    learner = Learner.start(bench, seed)
     boxes = {i: bench.targets_of(i, bench.photos.pool[i].boxes) for i in labeled}
     rng = np.random.default_rng(seed)
-    for step, batch in enumerate(batches(labeled, settings, rng)):
-        for group in optimizer.param_groups:
-            group["lr"] = rate(step, settings)
-        loss = batch_loss(bench, model, criterion, batch, [boxes[i] for i in batch], rng)
-        loss.backward()
-        nn.utils.clip_grad_norm_(parameters, _CLIP)
-        optimizer.step()
-        optimizer.zero_grad()
-        average.update(learning_part(model, bench.split))
-    average.write_to(learning_part(model, bench.split))
-    return model.eval()
+    for number, batch in enumerate(batches(labeled, bench.settings, rng)):
+        batch_loss(bench, learner, batch, [boxes[i] for i in batch], rng).backward()
+        learner.step(bench, number)
+    return learner.finish(bench)
 
 
 def batch_loss(
-    bench: Bench, model: Any, criterion: Any, batch: Sequence[int], boxes: Sequence[Targets], rng: np.random.Generator
+    bench: Bench, learner: Learner, batch: Sequence[int], boxes: Sequence[Targets], rng: np.random.Generator
 ) -> torch.Tensor:
     """Return the detection loss of some photos, each mirrored with probability one half."""
     sides = rng.integers(0, 2, len(batch))
     with autocast(bench.device):
-        maps = head_inputs(model, bench.split, bench.cache.batch(batch, sides.tolist(), bench.device))
-        output = model.model[-1](maps)
-    loss: torch.Tensor = criterion(_as_float(output), _as_batch(boxes, sides.tolist(), bench.device))[0].sum()
+        maps = head_inputs(learner.model, bench.split, bench.cache.batch(batch, sides.tolist(), bench.device))
+        output = learner.model.model[-1](maps)
+    loss: torch.Tensor = learner.criterion(_as_float(output), _as_batch(boxes, sides.tolist(), bench.device))[0].sum()
     return loss
 
 
@@ -112,7 +135,7 @@ def batches(labeled: Sequence[int], settings: RunSettings, rng: np.random.Genera
         waiting = waiting[settings.batch_size :]
 
 
-def rate(step: int, settings: RunSettings) -> float:
+def _rate(step: int, settings: RunSettings) -> float:
     warm = min(1.0, (step + 1) / settings.warmup)
     fall = 0.02 + 0.98 * (1.0 + math.cos(math.pi * step / settings.iterations)) / 2.0
     return settings.learning_rate * warm * fall
