@@ -16,8 +16,9 @@ from damageloop.domain.image_request import ImageRequest
 from damageloop.domain.job import Job
 from damageloop.domain.round import Round, RoundKind
 from damageloop.services import snapshot_stops as service
+from damageloop.services.browse import Browse
 
-app = typer.Typer(help="Rounds: list, show, open, close.", invoke_without_command=True)
+app = typer.Typer(help="Rounds: list, show, items, open, close.", invoke_without_command=True)
 image_app = typer.Typer(help="Images: pin, skip, send back, and more like one.", no_args_is_help=True)
 snapshot_app = typer.Typer(help="Snapshots of the annotations.", no_args_is_help=True)
 
@@ -69,6 +70,33 @@ def show(round_id: RoundId, as_json: JsonOption = False) -> None:
         for p in found.annotators
     ]
     print_table("Annotators", ("annotator", "reviewed", "median seconds"), people)
+
+
+@app.command("items")
+def list_items(
+    round_id: RoundId,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, the first in the round.")] = 50,
+    as_json: JsonOption = False,
+) -> None:
+    """List the images of a round by place: by which rule each came, with which probability, and why."""
+    found = Browse(make_core().units).round_items(round_id, limit, None)
+    if as_json:
+        print_json([asdict(item) for item in found.items])
+        return
+    rows = [
+        (
+            i.rank,
+            i.image_id,
+            i.share.value,
+            "" if i.probability is None else f"{i.probability:.3f}",
+            i.state.value,
+            i.reason,
+        )
+        for i in found.items
+    ]
+    print_table(f"Round {round_id}", ("place", "image", "share", "probability", "state", "why"), rows)
+    if found.next_after is not None:
+        say(f"These are the first {limit}; --limit shows more.")
 
 
 @app.command("open")

@@ -79,3 +79,13 @@ def test_images_are_asked_for() -> None:
 
 def test_a_reason_is_always_given() -> None:
     assert CliRunner().invoke(app, ["images", "pin", "3"]).exit_code == 2
+
+
+def test_items_are_listed_with_the_rule_and_the_reason_of_each() -> None:
+    found = run_json("rounds", "items", "1")
+    assert [(item["image_id"], item["share"], item["state"]) for item in found] == [
+        (1, "chosen", "reviewed"),
+        (2, "explored", "sent"),
+    ]
+    assert all(item["reason"] for item in found)
+    assert "the first 1" in run("rounds", "items", "1", "--limit", "1")
