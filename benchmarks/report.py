@@ -42,7 +42,11 @@ def write_report(path: str | Path, content: Mapping[str, Any]) -> None:
     if str(path) == "-":
         sys.stdout.write(text)
         return
-    target = Path(path)
+    write_whole(Path(path), text)
+
+
+def write_whole(target: Path, text: str) -> None:
+    """Write a text file that appears whole or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
     part.write_text(text, encoding="utf-8")

@@ -30,7 +30,7 @@ from benchmarks.replayed_reviews import (
     replay,
     see,
 )
-from benchmarks.report import environment, print_table, write_report
+from benchmarks.report import environment, print_table, write_report, write_whole
 from benchmarks.review_time_page import page, readable
 from damageloop.adapters.provenance import file_sha256
 from damageloop.domain.correction import MATCH_IOU, Gesture
@@ -83,7 +83,7 @@ def main() -> None:
     content |= environment()
     write_report(options.json, content)
     if options.markdown:
-        options.markdown.write_text(page(content), encoding="utf-8")
+        write_whole(options.markdown, page(content))
 
 
 def report(seen: Mapping[str, Sequence[SeenPhoto]], params: Params, labels: Sequence[str], seed: int) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from benchmarks.learning_curve.training import Bench
 from damageloop.adapters.yolo import DetectionRules, RawOutput, decode
 from damageloop.domain.evaluation import ImageEvaluation, evaluate_image
 from damageloop.domain.prediction import DetectorAnswer
+from damageloop.services.detection_arrays import detection_arrays
 from workers.stages.network import DetectorNetwork
 
 _BATCH = 32
@@ -56,27 +57,24 @@ def candidates_of(
     bench: Bench, answers: Sequence[DetectorAnswer], photos: Sequence[int], labeled: Labeled | None
 ) -> Candidates:
     """Return the arrays that strategies read. Every photo is a group of its own: no arm is limited by vehicle."""
-    counts = [len(answer.detections) for answer in answers]
-    offsets = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
-    boxes = [box for answer in answers for box in answer.detections]
-    n_classes = len(bench.photos.classes)
-    scores = np.array([box.confidence for box in boxes], dtype=np.float64)
+    sizes_wh = [bench.cache.frames[i].size_wh for i in photos]
+    arrays = detection_arrays([answer.detections for answer in answers], sizes_wh, len(bench.photos.classes))
     features = [a.box_features for a in answers if a.box_features is not None and len(a.box_features)]
-    sizes = np.array([bench.cache.frames[i].size_wh for i in photos], dtype=np.float64).repeat(counts, axis=0)
-    corners = np.array([box.box.as_tuple() for box in boxes], dtype=np.float64).reshape(-1, 4)
-    calibration = labeled.calibration if labeled else None
     return Candidates(
-        offsets=offsets,
-        box_scores=scores,
-        box_class_scores=np.array([box.class_scores for box in boxes], dtype=np.float64).reshape(-1, n_classes),
-        localization_entropy=np.array([box.localization_entropy or 0.0 for box in boxes], dtype=np.float64),
+        offsets=arrays.offsets,
+        box_scores=arrays.box_scores,
+        box_class_scores=arrays.box_class_scores,
+        localization_entropy=arrays.localization_entropy,
         top_scores=np.array([answer.top_score for answer in answers], dtype=np.float64),
         groups=np.arange(len(answers), dtype=np.int64),
         embeddings=np.stack([answer.embedding for answer in answers]),
         box_features=np.concatenate(features) if features else None,
-        boxes_xyxyn=np.clip(corners / np.tile(sizes, 2), 0.0, 1.0),
+        boxes_xyxyn=arrays.boxes_xyxyn,
         review_seconds=expected_seconds(
-            scores, offsets, calibration=calibration, display_threshold=bench.settings.display_threshold
+            arrays.box_scores,
+            arrays.offsets,
+            calibration=labeled.calibration if labeled else None,
+            display_threshold=bench.settings.display_threshold,
         ),
         labeled=labeled,
     )

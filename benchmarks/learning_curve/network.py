@@ -13,10 +13,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from workers.stages.network import layer_inputs
 from workers.stages.quiet import quiet_ultralytics
 
-# Of yolo11n: up to its last backbone layer. The neck reads layers 4, 6 and 10.
-BACKBONE_LAYERS = 11
 ARCHITECTURE = "yolo11n.yaml"
 
 Tensors = tuple[torch.Tensor, ...]
@@ -62,7 +61,7 @@ def run_frozen(model: Any, split: Split, images: torch.Tensor) -> Tensors:
     outputs: dict[int, torch.Tensor] = {}
     current = images
     for layer in model.model[: split.n_frozen]:
-        current = layer(_inputs(layer, current, outputs))
+        current = layer(layer_inputs(layer, current, outputs))
         outputs[layer.i] = current
     return tuple(outputs[index] for index in split.kept)
 
@@ -72,9 +71,9 @@ def head_inputs(model: Any, split: Split, tensors: Tensors) -> list[torch.Tensor
     outputs = dict(zip(split.kept, tensors, strict=True)) if split.n_frozen else {}
     current = tensors[-1]
     for layer in model.model[split.n_frozen : -1]:
-        current = layer(_inputs(layer, current, outputs))
+        current = layer(layer_inputs(layer, current, outputs))
         outputs[layer.i] = current
-    maps: list[torch.Tensor] = _inputs(model.model[-1], current, outputs)
+    maps: list[torch.Tensor] = layer_inputs(model.model[-1], current, outputs)
     return maps
 
 
@@ -89,10 +88,3 @@ def freeze(model: Any, split: Split) -> list[nn.Parameter]:
     for layer in model.model[: split.n_frozen]:
         layer.requires_grad_(False)
     return [p for p in learning_part(model, split).parameters() if p.requires_grad]
-
-
-def _inputs(layer: Any, current: torch.Tensor, outputs: dict[int, torch.Tensor]) -> Any:
-    source = layer.f
-    if isinstance(source, int):
-        return current if source == -1 else outputs[source]
-    return [current if index == -1 else outputs[index] for index in source]

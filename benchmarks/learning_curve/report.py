@@ -27,7 +27,7 @@ from benchmarks.learning_curve.comparison import (
 from benchmarks.learning_curve.curves import AXES, METRICS, Curve, curves_of
 from benchmarks.learning_curve.page import CLAIM_AXIS, mean_rows, page, verdict_rows
 from benchmarks.learning_curve.settings import RunSettings
-from benchmarks.report import environment, print_table, write_report
+from benchmarks.report import environment, print_table, write_report, write_whole
 from damageloop.errors import ConflictError
 
 # What the pilot seed's random curve reached at these shares of the way is what arms are asked to reach.
@@ -60,8 +60,7 @@ def report(options: argparse.Namespace, settings: RunSettings) -> None:
     print_table(verdict_rows(summary), "Against random")
     print("", *summary["sentences"], sep="\n", file=sys.stderr)
     if options.markdown:
-        options.markdown.parent.mkdir(parents=True, exist_ok=True)
-        options.markdown.write_text(page(content, means))
+        write_whole(options.markdown, page(content, means))
     if options.plot:
         from benchmarks.learning_curve.plot import plot
 

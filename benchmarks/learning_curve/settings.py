@@ -6,6 +6,9 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 
+# Of yolo11n: up to its last backbone layer. The neck reads layers 4, 6 and 10.
+BACKBONE_LAYERS = 11
+
 
 @dataclass(frozen=True, slots=True)
 class RunSettings:
@@ -32,7 +35,7 @@ class RunSettings:
     weight_decay: float = 5e-4
     warmup: int = 50
     ema_decay: float = 0.98
-    n_frozen: int = 11
+    n_frozen: int = BACKBONE_LAYERS
     confidence_floor: float = 0.05
     evaluation_floor: float = 0.01
     nms_iou: float = 0.6

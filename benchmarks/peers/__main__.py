@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.child import FAILED, run_child
+from benchmarks.options import measurement_parser, numbers
 from benchmarks.peers.page import page, readable
 from benchmarks.peers.sides import METHODS, OURS
 from benchmarks.peers.summary import compare
-from benchmarks.report import environment, print_table, write_report
+from benchmarks.report import environment, print_table, write_report, write_whole
 
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "scikit-activeml", "small-text")
 _SIZES = (2_000, 10_000, 50_000)
@@ -87,27 +88,15 @@ def _write(runs: list[dict[str, Any]], options: argparse.Namespace) -> None:
     }
     write_report(options.json, content)
     if options.markdown:
-        options.markdown.write_text(page(content), encoding="utf-8")
-
-
-def _numbers(text: str) -> list[int]:
-    return [int(part.replace("_", "")) for part in text.split(",")]
+        write_whole(options.markdown, page(content))
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
-    parser.add_argument("--json", required=True, help="where the figures go; - is standard output")
-    parser.add_argument("--markdown", type=Path, help="where the page for people goes")
-    parser.add_argument(
-        "--images", type=_numbers, action="extend", default=[], help="size of the pool; several by commas or repeats"
-    )
+    parser = measurement_parser("benchmarks.peers", __doc__, kept="seeds and sizes")
     parser.add_argument("--n-chosen", type=int, default=100, help="images chosen (%(default)s)")
-    parser.add_argument("--seeds", type=_numbers, default=[1, 2, 3, 4, 5], help="of pools and draws (%(default)s)")
-    parser.add_argument("--threads", type=int, default=2, help="of the numerical libraries (%(default)s)")
+    parser.add_argument("--seeds", type=numbers, default=[1, 2, 3, 4, 5], help="of pools and draws (%(default)s)")
     parser.add_argument("--limit-s", type=float, default=120.0, help="CPU seconds of a choice (%(default)s)")
     parser.add_argument("--limit-gib", type=float, default=12.0, help="memory of a process (%(default)s)")
-    parser.add_argument("--keep", action="store_true", help="keep the seeds and sizes that the JSON file holds")
-    parser.add_argument("--busy", action="store_true", help="say that other work ran on the machine meanwhile")
     options = parser.parse_args(arguments)
     options.images = options.images or list(_SIZES)
     return options

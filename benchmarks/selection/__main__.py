@@ -17,7 +17,8 @@ from typing import Any
 
 from active_learning.registry import names, strategy
 from benchmarks.child import FAILED, run_child
-from benchmarks.report import environment, print_table, write_report
+from benchmarks.options import measurement_parser
+from benchmarks.report import environment, print_table, write_report, write_whole
 from benchmarks.selection.page import page, readable
 from benchmarks.selection.scaling import MILLION, exponents, verdicts
 from damageloop.errors import DamageloopError
@@ -113,29 +114,17 @@ def _write(rows: list[dict[str, Any]], options: argparse.Namespace) -> None:
     }
     write_report(options.json, content)
     if options.markdown:
-        options.markdown.write_text(page(content), encoding="utf-8")
-
-
-def _numbers(text: str) -> list[int]:
-    return [int(part.replace("_", "")) for part in text.split(",")]
+        write_whole(options.markdown, page(content))
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.selection", description=__doc__)
-    parser.add_argument("--json", required=True, help="where the figures go; - is standard output")
-    parser.add_argument("--markdown", type=Path, help="where the page for people goes")
-    parser.add_argument(
-        "--images", type=_numbers, action="extend", default=[], help="size of the pool; several by commas or repeats"
-    )
+    parser = measurement_parser("benchmarks.selection", __doc__, kept="rows of other sizes")
     parser.add_argument("--query-size", type=int, default=1_000, help="images chosen (%(default)s)")
     parser.add_argument("--strategies", default=",".join(names()), help="(%(default)s)")
     parser.add_argument("--repeats", type=int, default=3, help="of each measurement (%(default)s)")
     parser.add_argument("--large-repeats", type=int, default=2, help="from a million images on (%(default)s)")
-    parser.add_argument("--threads", type=int, default=2, help="of the numerical libraries (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the pool and the selection (%(default)s)")
     parser.add_argument("--limit-s", type=float, default=600.0, help="a measurement is stopped then (%(default)s)")
-    parser.add_argument("--keep", action="store_true", help="keep the rows of other sizes that the JSON file holds")
-    parser.add_argument("--busy", action="store_true", help="say that other work ran on the machine meanwhile")
     options = parser.parse_args(arguments)
     options.images = options.images or list(_SIZES)
     options.strategies = options.strategies.split(",")

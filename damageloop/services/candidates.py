@@ -16,7 +16,6 @@ from active_learning.needs import Need
 from active_learning.protocol import Candidates, Labeled, MirroredView
 from active_learning.registry import DEFAULT, needs
 from active_learning.review_time import ReviewCoefficients, ReviewRates, expected_seconds
-from damageloop.domain.geometry import Box
 from damageloop.domain.image import Image
 from damageloop.domain.prediction import Detection, Prediction
 from damageloop.errors import InvalidInputError
@@ -24,6 +23,7 @@ from damageloop.params import Params
 from damageloop.ports import FeatureStore
 from damageloop.ports.persistence import UnitOfWork
 from damageloop.services.choose_images import Choice
+from damageloop.services.detection_arrays import detection_arrays, offsets_of
 from damageloop.services.feature_source import feature_source
 from damageloop.services.labeled_pool import LabeledPool, calibration_of, class_names, labeled_pool
 from damageloop.services.review_times import learned_review_times
@@ -60,10 +60,10 @@ class ExpectedSeconds:
     ) -> dict[int, float]:
         """Return the seconds by image id, of images that a model has scored."""
         scored = [image.id for image in images if image.id in predictions]
-        boxes, offsets = _boxes([predictions[image_id].detections for image_id in scored])
+        detections = [predictions[image_id].detections for image_id in scored]
         found = expected_seconds(
-            np.array([box.confidence for box in boxes], dtype=np.float64),
-            offsets,
+            np.array([box.confidence for part in detections for box in part], dtype=np.float64),
+            offsets_of(detections),
             self.coefficients,
             calibration=self.calibration,
             display_threshold=display_threshold,
@@ -171,20 +171,21 @@ class MakeCandidates:
             labeled = self._labeled(known, None, embeddings is not None)
             return Candidates.without_predictions(groups, embeddings, labeled)
         detections = [_detections(known.predictions, image_id) for image_id in ids]
-        boxes, offsets = _boxes(detections)
-        n_classes = max((len(box.class_scores) for box in boxes), default=len(self.params.labels.classes))
+        n_scores = (len(box.class_scores) for part in detections for box in part)
+        n_classes = max(n_scores, default=len(self.params.labels.classes))
+        arrays = detection_arrays(detections, [image.size_wh for image in images], n_classes)
         names = class_names([known.predictions[i] for i in ids if i in known.predictions], self._classes, n_classes)
         seconds = known.seconds(images, known.predictions, self.params.annotation.display_threshold)
         return Candidates(
-            offsets=offsets,
-            box_scores=np.array([box.confidence for box in boxes], dtype=np.float64),
-            box_class_scores=_class_scores(boxes, n_classes),
-            localization_entropy=np.array([box.localization_entropy or 0.0 for box in boxes], dtype=np.float64),
+            offsets=arrays.offsets,
+            box_scores=arrays.box_scores,
+            box_class_scores=arrays.box_class_scores,
+            localization_entropy=arrays.localization_entropy,
             top_scores=np.array([_top_score(known.predictions, i) for i in ids], dtype=np.float64),
             groups=groups,
             embeddings=embeddings,
             box_features=self._box_features(known, ids) if Need.BOX_FEATURES in wanted else None,
-            boxes_xyxyn=_boxes_xyxyn(images, detections),
+            boxes_xyxyn=arrays.boxes_xyxyn,
             mirrored=_mirrored(images, known.predictions, n_classes) if Need.MIRRORED in wanted else None,
             review_seconds=_filled(seconds, ids),
             labeled=self._labeled(known, names, embeddings is not None),
@@ -253,31 +254,10 @@ def _top_score(predictions: Mapping[int, Prediction], image_id: int) -> float:
     return predictions[image_id].top_score if image_id in predictions else 0.0
 
 
-def _boxes(detections: Sequence[Sequence[Detection]]) -> tuple[list[Detection], IntArray]:
-    """Return all boxes, image after image, and where those of each begin."""
-    counts = [len(part) for part in detections]
-    return [box for part in detections for box in part], np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
-
-
-def _class_scores(boxes: Sequence[Detection], n_classes: int) -> FloatArray:
-    return np.array([box.class_scores for box in boxes], dtype=np.float64).reshape(-1, n_classes)
-
-
-def _boxes_xyxyn(images: Sequence[Image], detections: Sequence[Sequence[Detection]]) -> FloatArray:
-    """Return boxes as shares of width and height; rounding to pixels may have put an edge just outside."""
-    rows = [_shares(box.box, image.size_wh) for image, part in zip(images, detections, strict=True) for box in part]
-    return np.clip(np.array(rows, dtype=np.float64).reshape(-1, 4), 0.0, 1.0)
-
-
-def _shares(box: Box, size_wh: tuple[int, int]) -> tuple[float, ...]:
-    width, height = size_wh
-    return (box.x_min / width, box.y_min / height, box.x_max / width, box.y_max / height)
-
-
 def _mirrored(images: Sequence[Image], predictions: Mapping[int, Prediction], n_classes: int) -> MirroredView:
     detections = [predictions[image.id].mirrored or () for image in images]
-    boxes, offsets = _boxes(detections)
-    return MirroredView(offsets, _boxes_xyxyn(images, detections), _class_scores(boxes, n_classes))
+    arrays = detection_arrays(detections, [image.size_wh for image in images], n_classes)
+    return MirroredView(arrays.offsets, arrays.boxes_xyxyn, arrays.box_class_scores)
 
 
 def _filled(seconds: Mapping[int, float], ids: Sequence[int]) -> FloatArray | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import pickle
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,9 +101,9 @@ class DetectorNetwork(nn.Module):
         current = images
         outputs: list[torch.Tensor | None] = []
         for layer in layers[:-1]:
-            current = layer(_inputs_of(layer, current, outputs))
+            current = layer(layer_inputs(layer, current, outputs))
             outputs.append(current if layer.i in kept else None)
-        inputs: list[torch.Tensor] = _inputs_of(layers[-1], current, outputs)
+        inputs: list[torch.Tensor] = layer_inputs(layers[-1], current, outputs)
         return inputs
 
 
@@ -161,7 +161,9 @@ def load_network(weights: Path) -> DetectorNetwork:
     return DetectorNetwork(model.float())
 
 
-def _inputs_of(layer: Any, current: torch.Tensor, outputs: list[torch.Tensor | None]) -> Any:
+def layer_inputs(
+    layer: Any, current: torch.Tensor, outputs: Sequence[torch.Tensor | None] | Mapping[int, torch.Tensor]
+) -> Any:
     """Return what a layer reads: its `f` names earlier layers, -1 the one before it."""
     source = layer.f
     if isinstance(source, int):
