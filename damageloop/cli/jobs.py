@@ -48,7 +48,7 @@ def retry(job_id: int) -> None:
         job = work.jobs.get(job_id)
     if job.state in ACTIVE_STATES:
         raise ConflictError(f"Job {job_id} is {job.state.value}; there is nothing to try again.")
-    new = core.ledger.request([JobRequest(job.kind, job.key, job.inputs)], parent_id=job_id)[0]
+    new = core.ledger.request([JobRequest(job.kind, job.key, job.inputs, job.flight)], parent_id=job_id)[0]
     say(f"Job {new.id} tries {job.key} again.")
 
 

@@ -47,6 +47,9 @@ class JobKind(StrEnum):
     EMBEDDING_MAP = "embedding_map"
     EMBED_CROPS = "embed_crops"
     DESCRIBE_POOL = "describe_pool"
+    FOLLOW_PROMOTION = "follow_promotion"
+    SECOND_OPINIONS = "second_opinions"
+    FORGET = "forget"
 
 
 QUEUE_OF_KIND = {
@@ -62,11 +65,23 @@ QUEUE_OF_KIND = {
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """A job that should run. Of two requests with one `key` only one is ever active."""
+    """A job that should run.
+
+    Attributes:
+        key: What is to be done: a job of this key that ended badly keeps the loop from asking for it again.
+        flight: Of two requests of one flight only one is ever active; the key itself where it is left empty. Keys of
+            snapshots, trainings and scorings change with every annotation, parameter or photo, so that what failed is
+            tried again, and a second one beside the first would only do the same work.
+    """
 
     kind: JobKind
     key: str
     inputs: dict[str, Any] = field(default_factory=dict)
+    flight: str = ""
+
+    @property
+    def single_flight(self) -> str:
+        return self.flight or self.key
 
     @property
     def queue(self) -> Queue:
@@ -100,5 +115,6 @@ class Job:
     finished_at: datetime | None
     heartbeat_at: datetime | None
     lease_until: datetime | None
+    flight: str = ""
     is_cancel_requested: bool = False
     parent_id: int | None = None

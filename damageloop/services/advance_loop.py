@@ -65,6 +65,7 @@ class AdvanceLoop:
         key = training_key(newest, self.code_revision()) if newest else None
         models = work.models.all()
         latest_jobs = {job.key: job for job in sorted(work.jobs.all(limit=500), key=lambda job: job.id)}
+        active = work.jobs.active()
         since = work.snapshots.latest_sequence()
         looks = second_looks(work)
         budget = daily_budget(work, params, self.clock.now())
@@ -103,7 +104,8 @@ class AdvanceLoop:
                 for k, j in latest_jobs.items()
                 if j.state in {JobState.FAILED, JobState.CANCELLED}
             },
-            active={job.key: _words(job) for job in work.jobs.active()},
+            active={job.key: _words(job) for job in active},
+            flights=frozenset(job.flight for job in active),
         )
 
     def _open_round(self, work: UnitOfWork, item: Round, looks: set[int]) -> OpenRoundState:

@@ -65,6 +65,7 @@ class AskForRound:
                     JobKind.OPEN_ROUND,
                     f"open_round:{number}:asked",
                     {"number": number, "model_version": version, **inputs},
+                    f"open_round:{number}",
                 ),
             )
             work.commit()

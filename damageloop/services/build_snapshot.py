@@ -105,6 +105,10 @@ class BuildSnapshot:
             created_at=self.clock.now(),
         )
         with self.units() as work:
+            # A worker whose lease ran out may still be at it: both write the same tag, and one of them its row.
+            recorded = next((known for known in work.snapshots.all() if known.git_tag == tag), None)
+            if recorded:
+                return {"snapshot_id": recorded.id, "git_tag": tag, "is_new": False}
             work.snapshots.add(snapshot, sequence)
             work.commit()
         return {"snapshot_id": draft.number, "git_tag": tag, "is_new": True, "counts": snapshot.counts}

@@ -56,6 +56,7 @@ class LoopState:
         sweep_proposal: Why a sweep is worth its time, as a sentence; never started by itself.
         ended_badly: Error by key of the newest job, where that job failed or was cancelled.
         active: Progress in words by key of queued and running jobs.
+        flights: What of single flights is active.
     """
 
     n_images: int
@@ -89,6 +90,7 @@ class LoopState:
     are_crops_due: bool = False
     ended_badly: Mapping[str, str] = field(default_factory=dict)
     active: Mapping[str, str] = field(default_factory=dict)
+    flights: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +111,7 @@ def plan_loop(state: LoopState) -> Plan:
         due, words = step(state)
         jobs += due
         waiting += words
-    busy = {_turn(key) for key in state.active}
-    due_now = [job for job in jobs if _turn(job.key) not in busy and job.key not in state.ended_badly]
+    due_now = [job for job in jobs if job.single_flight not in state.flights and job.key not in state.ended_badly]
     if not due_now and not state.active:
         due_now = [job for job in _idle(state) if job.key not in state.ended_badly]
     stuck = [
@@ -134,21 +135,6 @@ def _idle(state: LoopState) -> list[JobRequest]:
     return [JobRequest(JobKind.EMBED_CROPS, key, inputs)]
 
 
-def _turn(key: str) -> str:
-    """Return what may be active once at a time: for most jobs the key itself.
-
-    The keys of snapshots, trainings and scorings change with every annotation, parameter or photo, so that what failed
-    is tried again; a second one beside the first would only do the same work.
-    """
-    kind = key.partition(":")[0]
-    if kind == JobKind.OPEN_ROUND:
-        # A person may have asked for the round of this number.
-        return ":".join(key.split(":")[:2])
-    if kind in {JobKind.SCORE_POOL, JobKind.DESCRIBE_POOL}:
-        return key.rpartition(":")[0]
-    return kind if kind in {"build_snapshot", "train"} else key
-
-
 _Step = tuple[list[JobRequest], list[str]]
 _IMPORT = "the import that is running"
 
@@ -160,11 +146,13 @@ def _description_key(state: LoopState) -> str:
 def _scoring(state: LoopState) -> _Step:
     """Let the champion look at what it has not seen; before the first one, have the photos described without it."""
     if state.champion is None and state.n_undescribed:
-        return [JobRequest(JobKind.DESCRIBE_POOL, _description_key(state), {"source": state.feature_source})], []
+        inputs = {"source": state.feature_source}
+        flight = f"{JobKind.DESCRIBE_POOL}:{state.feature_source}"
+        return [JobRequest(JobKind.DESCRIBE_POOL, _description_key(state), inputs, flight)], []
     if state.champion is None or state.n_unscored == 0:
         return [], []
-    key = f"score_pool:v{state.champion}:{state.n_images}"
-    return [JobRequest(JobKind.SCORE_POOL, key, {"model_version": state.champion})], []
+    flight = f"score_pool:v{state.champion}"
+    return [JobRequest(JobKind.SCORE_POOL, f"{flight}:{state.n_images}", {"model_version": state.champion}, flight)], []
 
 
 def _promotion(state: LoopState) -> _Step:
@@ -290,11 +278,12 @@ def _snapshot(state: LoopState) -> _Step:
         return [], [_IMPORT]
     # The sequence in the key: a snapshot that failed is tried again when the annotations have changed.
     key = f"build_snapshot:{state.n_snapshots + 1}:{state.annotation_sequence}"
-    return [JobRequest(JobKind.BUILD_SNAPSHOT, key)], []
+    return [JobRequest(JobKind.BUILD_SNAPSHOT, key, flight=JobKind.BUILD_SNAPSHOT.value)], []
 
 
 def _training(state: LoopState) -> _Step:
     if state.training_key is None or state.is_trained:
         return [], []
     inputs = {"snapshot_id": state.newest_snapshot, "training_key": state.training_key}
-    return [JobRequest(JobKind.TRAIN_CHALLENGER, f"train:{state.training_key}", inputs)], []
+    key = f"train:{state.training_key}"
+    return [JobRequest(JobKind.TRAIN_CHALLENGER, key, inputs, JobKind.TRAIN_CHALLENGER.value)], []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine, event
 
-from damageloop.adapters.database.tables import Base
+from damageloop.adapters.database.base import Base
 from damageloop.adapters.database.unit_of_work import SqlUnitOfWork, make_engine
 from damageloop.ports import Clock
 

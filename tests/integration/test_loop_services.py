@@ -14,6 +14,7 @@ from damageloop.domain.job import JobKind, JobRequest, JobState
 from damageloop.domain.promotion import DecisionKind, PromotionReason
 from damageloop.domain.round import ItemState, RoundKind, RoundState, Share
 from damageloop.domain.split import Split
+from damageloop.ports import SnapshotDraft
 from tests.fakes.crashing import KilledError
 from tests.integration.loop_world import SPLITS, LoopWorld, new_world, truth_of
 
@@ -32,6 +33,16 @@ def rounds(world: LoopWorld) -> list[tuple[RoundKind, RoundState]]:
         return [(r.kind, r.state) for r in work.rounds.all()]
 
 
+class NoContext:
+    """A job context for a handler that is run by hand."""
+
+    def progress(self, share: float, message: str) -> None:
+        pass
+
+    def is_cancelled(self) -> bool:
+        return False
+
+
 def to_query_round(world: LoopWorld) -> None:
     world.settle()
     world.annotate()
@@ -44,6 +55,27 @@ def to_promotion(world: LoopWorld) -> list[int]:
     done = world.annotate(8)
     world.settle()
     return done
+
+
+def test_two_workers_that_write_one_snapshot_leave_one(world: LoopWorld) -> None:
+    to_query_round(world)
+    world.annotate(8)
+    world.receive()
+    store = world.outside.snapshots
+    build, write = world.handlers()[JobKind.BUILD_SNAPSHOT], store.write
+    others: list[dict[str, object]] = []
+
+    def slow_write(draft: SnapshotDraft) -> tuple[str, str]:
+        # The first one's lease ran out while it waited; the second one is done before it.
+        store.write = write  # type: ignore[method-assign]
+        others.append(build({}, NoContext()))
+        return write(draft)
+
+    store.write = slow_write  # type: ignore[method-assign]
+    mine = build({}, NoContext())
+    assert (mine["snapshot_id"], mine["is_new"]) == (others[0]["snapshot_id"], False)
+    with world.units(read_only=True) as work:
+        assert [snapshot.id for snapshot in work.snapshots.all()] == [1]
 
 
 # --- the loop with a base that knows the labels ----------------------------------------------------------------

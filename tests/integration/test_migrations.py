@@ -10,8 +10,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect
 
+from damageloop.adapters.database.base import Base
 from damageloop.adapters.database.migrate import is_current, upgrade
-from damageloop.adapters.database.tables import Base
 from damageloop.adapters.database.unit_of_work import make_engine
 
 
@@ -26,7 +26,7 @@ def test_upgrade_of_an_empty_database_gives_exactly_the_tables(url: str) -> None
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         differences = compare_metadata(context, Base.metadata)
-        index = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE name = 'uq_jobs_active_key'")
+        index = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE name = 'uq_jobs_active_flight'")
         assert "WHERE state IN ('queued', 'running')" in index.scalar_one()
     engine.dispose()
     assert differences == []

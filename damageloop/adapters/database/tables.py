@@ -2,55 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    Boolean,
-    DateTime,
-    Dialect,
-    Float,
-    ForeignKey,
-    Index,
-    Integer,
-    MetaData,
-    String,
-    Text,
-    TypeDecorator,
-    UniqueConstraint,
-    text,
-)
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import JSON, Boolean, Float, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
 
-NAMING = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_name)s",
-    "pk": "pk_%(table_name)s",
-}
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """A moment in UTC: SQLite forgets the zone, so it is put back on reading."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return value.astimezone(UTC) if value else None
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-class Base(DeclarativeBase):
-    """Base of all tables."""
-
-    metadata = MetaData(naming_convention=NAMING)
-    type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON, str: String(255)}  # noqa: RUF012 (SQLAlchemy reads it so)
+from damageloop.adapters.database.base import Base
 
 
 class ImageRow(Base):
@@ -74,6 +32,8 @@ class ImageRow(Base):
     status: Mapped[str] = mapped_column(String(16), default="active")
     origin: Mapped[str] = mapped_column(String(16))
     created_at: Mapped[datetime]
+    # Of the same counter as that of annotations: rises when split, group or status change what a snapshot says.
+    sequence: Mapped[int] = mapped_column(default=0, index=True)
 
 
 class QuarantineRow(Base):
@@ -103,6 +63,10 @@ class AnnotationRow(Base):
     is_deleted: Mapped[bool] = mapped_column(Boolean, default=False)
     content_hash: Mapped[str] = mapped_column(String(64))
     sequence: Mapped[int] = mapped_column(Integer, index=True)
+    # Which task of the annotation tool it was made in: second opinions are second tasks.
+    task_id: Mapped[int | None]
+    # Why an image was skipped or can't be used, in the annotator's words.
+    note: Mapped[str | None] = mapped_column(Text)
 
 
 class InboxRow(Base):
@@ -179,6 +143,10 @@ class SnapshotRow(Base):
     lock_hash: Mapped[str] = mapped_column(String(64))
     params_hash: Mapped[str] = mapped_column(String(64))
     annotation_sequence: Mapped[int]
+    # Content hash by shard: the next snapshot reads only the shards that changed.
+    shards: Mapped[dict[str, Any] | None]
+    # What the data checks found and counted.
+    report: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime]
 
 
@@ -201,6 +169,8 @@ class DecisionRow(Base):
     decision: Mapped[str] = mapped_column(String(32))
     reasons: Mapped[list[Any]] = mapped_column(JSON)
     evidence: Mapped[dict[str, Any]]
+    # One hash of the frozen test images and their truth: comparisons against the same one are counted.
+    test_hash: Mapped[str | None] = mapped_column(String(64), index=True)
     created_at: Mapped[datetime]
 
 
@@ -213,16 +183,19 @@ class PromotionRow(Base):
     previous_version: Mapped[int | None] = mapped_column(ForeignKey("models.version"))
     decision_id: Mapped[int | None] = mapped_column(ForeignKey("decisions.id"), unique=True)
     reason: Mapped[str] = mapped_column(String(32))
+    # The person behind a promotion or rollback by hand, and why.
+    asked_by: Mapped[str | None]
+    note: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]
 
 
 class JobRow(Base):
     __tablename__ = "jobs"
     __table_args__ = (
-        # The database itself keeps a key single-flight, whatever two processes do at once.
+        # The database itself keeps a flight single, whatever two processes do at once.
         Index(
-            "uq_jobs_active_key",
-            "key",
+            "uq_jobs_active_flight",
+            "flight",
             unique=True,
             sqlite_where=text("state IN ('queued', 'running')"),
             postgresql_where=text("state IN ('queued', 'running')"),
@@ -231,6 +204,7 @@ class JobRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     kind: Mapped[str] = mapped_column(String(32), index=True)
     key: Mapped[str] = mapped_column(String(255), index=True)
+    flight: Mapped[str] = mapped_column(String(255))
     queue: Mapped[str] = mapped_column(String(16))
     state: Mapped[str] = mapped_column(String(16), index=True)
     attempts: Mapped[int] = mapped_column(default=0)

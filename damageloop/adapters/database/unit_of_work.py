@@ -66,6 +66,13 @@ def _begin_immediate(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if is_read_only else "BEGIN IMMEDIATE")
 
 
+def _reading(engine: Engine) -> Engine:
+    """Return the engine for units that only read: all their statements see one and the same moment."""
+    if engine.dialect.name == "postgresql":
+        return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return engine.execution_options(read_only=True)
+
+
 class SqlUnitOfWork:
     """Implements `UnitOfWork` on one SQLAlchemy session. A read-only one waits for no writer."""
 
@@ -85,7 +92,7 @@ class SqlUnitOfWork:
     label_errors: LabelErrorRepository
 
     def __init__(self, engine: Engine, clock: Clock, read_only: bool = False) -> None:
-        self._engine = engine.execution_options(read_only=True) if read_only else engine
+        self._engine = _reading(engine) if read_only else engine
         self._clock = clock
 
     def __enter__(self) -> Self:

@@ -36,7 +36,9 @@ def test_without_a_champion_nothing_is_scored_and_a_round_opens_all_the_same() -
 
 
 def test_one_scoring_of_a_version_runs_at_a_time_though_photos_keep_coming() -> None:
-    state = replace(SCORED, n_unscored=50, n_images=150, active={"score_pool:v1:100": "20%"})
+    state = replace(
+        SCORED, n_unscored=50, n_images=150, active={"score_pool:v1:100": "20%"}, flights=frozenset({"score_pool:v1"})
+    )
     assert plan_loop(state).jobs == ()
     assert keys(plan_loop(replace(state, champion=2))) == ["score_pool:v2:150"]
 
@@ -56,7 +58,12 @@ def test_a_champion_needs_no_other_description() -> None:
 
 
 def test_one_description_by_a_source_runs_at_a_time_though_photos_keep_coming() -> None:
-    state = replace(UNDESCRIBED, n_images=150, active={"describe_pool:pixels-1:100": "20%"})
+    state = replace(
+        UNDESCRIBED,
+        n_images=150,
+        active={"describe_pool:pixels-1:100": "20%"},
+        flights=frozenset({"describe_pool:pixels-1"}),
+    )
     assert plan_loop(state).jobs == ()
     assert keys(plan_loop(replace(state, feature_source="base-1"))) == ["describe_pool:base-1:150"]
 
@@ -94,7 +101,7 @@ def test_a_stopped_snapshot_waits_for_a_person() -> None:
 
 
 def test_one_snapshot_is_written_at_a_time_though_annotations_keep_coming() -> None:
-    assert plan_loop(replace(LABELED, active={"build_snapshot:1:30": "20%"})).jobs == ()
+    assert plan_loop(replace(LABELED, flights=frozenset({"build_snapshot"}))).jobs == ()
 
 
 def test_a_failed_snapshot_is_tried_again_when_the_annotations_have_changed() -> None:
@@ -112,7 +119,7 @@ def test_the_newest_snapshot_is_trained_on_once() -> None:
 
 
 def test_one_training_runs_at_a_time() -> None:
-    assert plan_loop(replace(SNAPSHOT, active={"train:snapshot-0000:p:c": "50%"})).jobs == ()
+    assert plan_loop(replace(SNAPSHOT, flights=frozenset({"train_challenger"}))).jobs == ()
 
 
 # --- gate, promotion, renewal ----------------------------------------------------------------------------------
@@ -194,11 +201,14 @@ states = st.builds(
 @settings(max_examples=60, deadline=None, database=None)
 @given(state=states, data=st.data())
 def test_an_active_key_is_never_requested_and_no_key_twice(state: LoopState, data: st.DataObject) -> None:
-    wanted = keys(plan_loop(state))
+    jobs = plan_loop(state).jobs
+    wanted = [job.key for job in jobs]
     assert len(set(wanted)) == len(wanted)
     active = data.draw(st.sets(st.sampled_from(wanted))) if wanted else set()
     bad = data.draw(st.sets(st.sampled_from(wanted))) if wanted else set()
-    plan = plan_loop(replace(state, active=dict.fromkeys(active, "10%"), ended_badly=dict.fromkeys(bad, "broken")))
+    flights = frozenset(job.single_flight for job in jobs if job.key in active)
+    running = dict.fromkeys(active, "10%")
+    plan = plan_loop(replace(state, active=running, flights=flights, ended_badly=dict.fromkeys(bad, "broken")))
     assert not set(keys(plan)) & (active | bad)
     assert all(any(text.startswith(f"{key}: ") for text in plan.waiting_for) for key in active)
 

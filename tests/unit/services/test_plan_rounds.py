@@ -52,7 +52,7 @@ def test_a_round_closes_when_it_is_done_or_its_time_is_up(change: dict[str, Any]
 
 
 def test_the_next_round_opens_while_a_model_trains_if_the_parameters_say_so() -> None:
-    closed = replace(SNAPSHOT, rounds=(), active={"train:snapshot-0001:p:c": "10%"})
+    closed = replace(SNAPSHOT, rounds=(), flights=frozenset({"train_challenger"}))
     assert keys(plan_loop(closed)) == ["open_round:3"]
     waiting = plan_loop(replace(closed, open_while_training=False))
     assert waiting.jobs == ()
@@ -111,7 +111,7 @@ def test_a_used_budget_keeps_the_next_round_and_is_told_in_words() -> None:
 
 
 def test_a_round_that_a_person_asked_for_keeps_the_loop_from_opening_the_same_number() -> None:
-    state = replace(REVIEWING, rounds=(), active={"open_round:3:asked": "waiting for a worker"})
+    state = replace(REVIEWING, rounds=(), flights=frozenset({"open_round:3"}))
     assert plan_loop(state).jobs == ()
     failed = replace(REVIEWING, rounds=(), ended_badly={"open_round:3:asked": "no such image"})
     assert keys(plan_loop(failed)) == ["open_round:3"]

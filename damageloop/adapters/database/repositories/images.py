@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
+from damageloop.adapters.database.repositories.changes import next_change
 from damageloop.adapters.database.tables import (
     AnnotationRow,
     ImageRequestRow,
@@ -111,9 +112,13 @@ class SqlImages:
         return [ImageHash(row[0], row[1], ImageQuality(*row[2:])) for row in self._session.execute(query)]
 
     def _update(self, image_ids: Sequence[int], **values: str) -> None:
+        if not image_ids:
+            return
+        # What a snapshot says of these images changes with their group or status.
+        change = next_change(self._session)
         for start in range(0, len(image_ids), CHUNK):
             rows = ImageRow.id.in_(image_ids[start : start + CHUNK])
-            self._session.execute(update(ImageRow).where(rows).values(**values))
+            self._session.execute(update(ImageRow).where(rows).values(sequence=change, **values))
 
     def active(self) -> list[Image]:
         query = select(ImageRow).where(ImageRow.status == ImageStatus.ACTIVE.value).order_by(ImageRow.id)

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import or_, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from damageloop.adapters.database.tables import JobRow
@@ -23,22 +24,29 @@ class SqlJobs:
         self._session = session
 
     def request(self, request: JobRequest, now: datetime, parent_id: int | None = None) -> Job:
-        active = select(JobRow).where(JobRow.key == request.key, JobRow.state.in_(_ACTIVE))
-        row = self._session.scalar(active)
-        if row is None:
-            row = JobRow(
-                kind=request.kind.value,
-                key=request.key,
-                queue=request.queue.value,
-                state=JobState.QUEUED.value,
-                inputs=dict(request.inputs),
-                created_at=now,
-                queued_at=now,
-                parent_id=parent_id,
-            )
-            self._session.add(row)
-            self._session.flush()
-        return to_job(row)
+        active = select(JobRow).where(JobRow.flight == request.single_flight, JobRow.state.in_(_ACTIVE))
+        row = self._session.scalar(active) or self._insert(request, now, parent_id)
+        # None: another process was faster between our look and our insert, and its row is the one.
+        return to_job(row or self._session.scalars(active).one())
+
+    def _insert(self, request: JobRequest, now: datetime, parent_id: int | None) -> JobRow | None:
+        row = JobRow(
+            kind=request.kind.value,
+            key=request.key,
+            flight=request.single_flight,
+            queue=request.queue.value,
+            state=JobState.QUEUED.value,
+            inputs=dict(request.inputs),
+            created_at=now,
+            queued_at=now,
+            parent_id=parent_id,
+        )
+        try:
+            with self._session.begin_nested():
+                self._session.add(row)
+        except IntegrityError:
+            return None
+        return row
 
     def get(self, job_id: int) -> Job:
         return to_job(self._row(job_id))
@@ -148,6 +156,7 @@ def to_job(row: JobRow) -> Job:
         id=row.id,
         kind=JobKind(row.kind),
         key=row.key,
+        flight=row.flight,
         queue=Queue(row.queue),
         state=JobState(row.state),
         attempts=row.attempts or 0,

@@ -10,6 +10,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from damageloop.adapters.database.conversions import boxes_from_json, boxes_to_json
+from damageloop.adapters.database.repositories.changes import last_change, next_change
 from damageloop.adapters.database.tables import AnnotationRow, ImageRow, InboxRow
 from damageloop.domain.annotation import Annotation, Verdict
 from damageloop.domain.image import ImageStatus
@@ -43,8 +44,8 @@ class SqlAnnotations:
         row.is_deleted = annotation.is_deleted
         row.content_hash = annotation.content_hash
         if changed:
-            row.sequence = self.sequence() + 1
-        # Not before: asking for the sequence flushes, and a new row without one is refused.
+            row.sequence = next_change(self._session)
+        # Not before: taking a number flushes, and a new row without one is refused.
         self._session.add(row)
         self._session.flush()
         return changed
@@ -61,7 +62,7 @@ class SqlAnnotations:
                 continue
             row.is_deleted = True
             row.content_hash = to_annotation(row).content_hash
-            row.sequence = self.sequence() + 1
+            row.sequence = next_change(self._session)
             self._session.flush()
             count += 1
         return count
@@ -108,7 +109,7 @@ class SqlAnnotations:
         return self._session.scalar(query) or 0
 
     def sequence(self) -> int:
-        return self._session.scalar(select(func.max(AnnotationRow.sequence))) or 0
+        return last_change(self._session)
 
     def deleted_since(self, since_sequence: int) -> int:
         query = select(func.count()).where(AnnotationRow.is_deleted.is_(True), AnnotationRow.sequence > since_sequence)
