@@ -13,6 +13,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from damageloop.domain.split import Split
 from damageloop.errors import InvalidInputError
+from damageloop.gate_params import GateParams
+from damageloop.loop_params import AnnotationParams, RetrainParams, RoundParams, StrategyParams
 from damageloop.training_params import ModelParams, Positive, Section, SweepParams, TrainingParams, UnitShare
 
 
@@ -83,40 +85,6 @@ class ScoreParams(Section):
     shard_size: Positive
 
 
-class StrategyParams(Section):
-    """Which query strategy chooses."""
-
-    name: str
-    max_per_vehicle: Positive
-
-
-class RoundParams(Section):
-    """How large a round is and how it is made up.
-
-    Attributes:
-        max_minutes: Predicted minutes of review that a query round holds at most; None: no limit.
-        max_images_per_day: Images put before annotators since 00:00 UTC at most; None: no limit.
-        priority_share: What people and programs asked for takes at most this share of a round.
-        annotators: How many people review at a time.
-        open_ahead: The next round opens when so few items or fewer wait for review; 0: when the last one closes,
-            and with several annotators while each still has one in hand.
-    """
-
-    query_size: Positive
-    explored_share: UnitShare
-    audited_share: UnitShare
-    audit_images: Positive
-    audit_groups: Positive
-    max_age_days: Annotated[float, Field(gt=0.0)]
-    open_while_training: bool
-    seed: int
-    max_minutes: Annotated[float, Field(gt=0.0)] | None = None
-    max_images_per_day: Positive | None = None
-    priority_share: UnitShare = 0.5
-    annotators: Positive = 1
-    open_ahead: Annotated[int, Field(ge=0)] = 0
-
-
 class StoppingParams(Section):
     """When labeling no longer pays; see `active_learning.stopping.StoppingRules`."""
 
@@ -172,32 +140,6 @@ class CropParams(Section):
     enabled: bool = True
     margin: UnitShare = 0.15
     per_job: Positive = 200
-
-
-class AnnotationParams(Section):
-    """What annotators are shown."""
-
-    display_threshold: UnitShare
-
-
-class RetrainParams(Section):
-    """When a snapshot and a training are due."""
-
-    min_new_annotations: Positive
-    max_deleted_share: UnitShare
-
-
-class GateParams(Section):
-    """What a challenger must show; see `domain.gate.GateRules`."""
-
-    min_test_images: Positive
-    min_test_groups: Positive
-    min_test_boxes_per_class: Positive
-    confidence_level: Annotated[float, Field(gt=0.5, lt=1.0)]
-    bootstrap_samples: Annotated[int, Field(ge=100)]
-    seed: int
-    map50_difference_above: float
-    recall_difference_above: float
 
 
 class ServingParams(Section):
