@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from damageloop.domain.annotation import Annotation
 from damageloop.domain.image import Image, ImageHash, ImageStatus, Origin, QuarantinedFile, StoredImage
 from damageloop.domain.image_request import ImageRequest, RequestKind, RequestOrigin
-from damageloop.domain.job import Job, JobRequest, JobState
 from damageloop.domain.key import ApiKey, Scope
 from damageloop.domain.label_error import Doubt, LabelError, LabelErrorState
 from damageloop.domain.prediction import Detection, Prediction
-from damageloop.domain.promotion import Decision, DecisionKind, ModelVersion, Promotion, PromotionReason
 from damageloop.domain.round import ItemState, Round, RoundItem, RoundKind, RoundState
-from damageloop.domain.snapshot import Snapshot
 from damageloop.domain.split import Split
 from damageloop.domain.subset import Subset
+from damageloop.ports.jobs import JobRepository
+from damageloop.ports.models import ModelRepository, SnapshotRepository
+from damageloop.ports.records import (
+    AuditRepository,
+    RedactionRepository,
+    SecondOpinionRepository,
+    TriggerRepository,
+)
+from damageloop.ports.reviews import AnnotationRepository, InboxRepository
 
 
 class ImageRepository(Protocol):
@@ -72,53 +77,6 @@ class ImageRepository(Protocol):
         """Remember a refused file; False when the same file was refused before."""
 
     def quarantined(self) -> list[QuarantinedFile]: ...
-
-
-class AnnotationRepository(Protocol):
-    """What humans said; nothing is ever removed, only marked."""
-
-    def upsert(self, annotation: Annotation) -> bool:
-        """Store what the source says now; True when the content is new or differs."""
-
-    def by_external_id(self, source: str, external_id: str) -> Annotation | None: ...
-    def tombstone(self, source: str, external_ids: Iterable[str]) -> int:
-        """Mark annotations as deleted by their source; return how many were not so before."""
-
-    def external_ids(self, source: str) -> set[str]:
-        """Return the ids that are not tombstones."""
-
-    def all(self, source: str | None = None) -> list[Annotation]: ...
-    def of_images(self, image_ids: Sequence[int]) -> list[Annotation]:
-        """Return the annotations of these images that are not tombstones, oldest first."""
-
-    def resolved(self) -> dict[int, Annotation]:
-        """Return the annotation that counts for each image: the latest that is not a tombstone, by image id."""
-
-    def changed_in_train(self, since_sequence: int) -> int:
-        """Return how many train images have an annotation whose change sequence is above this."""
-
-    def sequence(self) -> int:
-        """Return the highest change sequence."""
-
-    def deleted_since(self, since_sequence: int) -> int: ...
-
-
-@dataclass(frozen=True, slots=True)
-class InboxEvent:
-    """An event as it came from the annotation tool."""
-
-    id: int
-    action: str
-    payload: dict[str, Any]
-    received_at: datetime
-
-
-class InboxRepository(Protocol):
-    """Events of the annotation tool, until they are processed."""
-
-    def add(self, action: str, payload: dict[str, Any], now: datetime) -> int: ...
-    def unprocessed(self, limit: int = 500) -> list[InboxEvent]: ...
-    def mark_processed(self, event_ids: Sequence[int], now: datetime) -> None: ...
 
 
 class PredictionRepository(Protocol):
@@ -199,90 +157,6 @@ class ImageRequestRepository(Protocol):
 
     def set_round(self, request_ids: Sequence[int], round_id: int) -> None:
         """Remember which round took the requests up last."""
-
-
-class SnapshotRepository(Protocol):
-    """Snapshots that are written, tagged and pushed."""
-
-    def add(self, snapshot: Snapshot, annotation_sequence: int) -> Snapshot: ...
-    def latest(self) -> Snapshot | None: ...
-    def latest_sequence(self) -> int:
-        """Return the annotation sequence that the newest snapshot took in; 0 before the first."""
-
-    def set_sequence(self, snapshot_id: int, sequence: int) -> None:
-        """Remember that the snapshot takes in the changes up to this sequence too."""
-
-    def get(self, snapshot_id: int) -> Snapshot: ...
-    def all(self) -> list[Snapshot]: ...
-    def next_id(self) -> int: ...
-
-
-class ModelRepository(Protocol):
-    """Versions, decisions and promotions."""
-
-    def allot(self, training_key: str, snapshot_id: int | None, now: datetime) -> int:
-        """Return our version for a training key: the same key always gets the same number."""
-
-    def record(self, version: int, run_id: str, mlflow_version: str, metrics: Mapping[str, Any]) -> None: ...
-    def get(self, version: int) -> ModelVersion: ...
-    def all(self) -> list[ModelVersion]: ...
-    def by_training_key(self, training_key: str) -> ModelVersion | None: ...
-    def add_decision(
-        self,
-        champion: int | None,
-        challenger: int,
-        decision: DecisionKind,
-        reasons: Sequence[str],
-        evidence: Mapping[str, Any],
-        now: datetime,
-    ) -> Decision: ...
-    def decisions(self) -> list[Decision]: ...
-    def decision_about(self, challenger: int) -> Decision | None: ...
-    def promote(
-        self, version: int, previous: int | None, decision_id: int | None, reason: PromotionReason, now: datetime
-    ) -> Promotion: ...
-    def champion(self) -> Promotion | None: ...
-    def promotions(self) -> list[Promotion]: ...
-
-
-class JobRepository(Protocol):
-    """The ledger of jobs."""
-
-    def request(self, request: JobRequest, now: datetime, parent_id: int | None = None) -> Job:
-        """Return the active job of this key, or a new queued one."""
-
-    def get(self, job_id: int) -> Job: ...
-    def all(self, limit: int = 200, before_id: int | None = None) -> list[Job]:
-        """Return jobs, newest first; only those older than `before_id` where it is given."""
-
-    def active(self) -> list[Job]: ...
-    def begin(self, job_id: int, now: datetime, lease_until: datetime) -> Job | None:
-        """Take the job if it waits or its lease has run out; None when another worker holds it or it ended."""
-
-    def beat(
-        self, job_id: int, attempt: int, now: datetime, lease_until: datetime, progress: float, message: str
-    ) -> bool:
-        """Renew the lease; False when a person asked to cancel or another attempt has taken over."""
-
-    def finish(
-        self,
-        job_id: int,
-        attempt: int,
-        state: JobState,
-        now: datetime,
-        result: Mapping[str, Any] | None,
-        error: str | None,
-    ) -> None: ...
-    def requeue(self, job_id: int, attempt: int, error: str) -> None:
-        """Put a job back that an outside system kept from ending."""
-
-    def stalled(self, now: datetime, queued_before: datetime) -> list[Job]:
-        """Return jobs that no worker is on, queued or beyond their lease, and last sent before `queued_before`."""
-
-    def mark_sent(self, job_id: int, now: datetime) -> None:
-        """Remember that a worker was told again."""
-
-    def ask_to_cancel(self, job_id: int) -> Job: ...
 
 
 class KeyRepository(Protocol):
@@ -368,6 +242,10 @@ class UnitOfWork(Protocol):
     facts: FactRepository
     subsets: SubsetRepository
     label_errors: LabelErrorRepository
+    triggers: TriggerRepository
+    second_opinions: SecondOpinionRepository
+    redactions: RedactionRepository
+    audit: AuditRepository
 
     def __enter__(self) -> Self: ...
     def __exit__(

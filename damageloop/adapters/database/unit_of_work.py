@@ -17,27 +17,37 @@ from damageloop.adapters.database.repositories.keys import SqlFacts, SqlKeys
 from damageloop.adapters.database.repositories.label_errors import SqlLabelErrors
 from damageloop.adapters.database.repositories.models import SqlModels, SqlSnapshots
 from damageloop.adapters.database.repositories.predictions import SqlEvidence, SqlPredictions
+from damageloop.adapters.database.repositories.records import (
+    SqlAudit,
+    SqlRedactions,
+    SqlSecondOpinions,
+    SqlTriggers,
+)
 from damageloop.adapters.database.repositories.reviews import SqlAnnotations, SqlInbox
 from damageloop.adapters.database.repositories.rounds import SqlRounds
 from damageloop.adapters.database.repositories.subsets import SqlSubsets
 from damageloop.errors import UnavailableError
 from damageloop.ports import Clock
+from damageloop.ports.jobs import JobRepository
+from damageloop.ports.models import ModelRepository, SnapshotRepository
 from damageloop.ports.persistence import (
-    AnnotationRepository,
     EvidenceRepository,
     FactRepository,
     ImageRepository,
     ImageRequestRepository,
-    InboxRepository,
-    JobRepository,
     KeyRepository,
     LabelErrorRepository,
-    ModelRepository,
     PredictionRepository,
     RoundRepository,
-    SnapshotRepository,
     SubsetRepository,
 )
+from damageloop.ports.records import (
+    AuditRepository,
+    RedactionRepository,
+    SecondOpinionRepository,
+    TriggerRepository,
+)
+from damageloop.ports.reviews import AnnotationRepository, InboxRepository
 
 # Longer than any transaction of ours, so that a second writer waits and does not fail.
 SQLITE_BUSY_TIMEOUT_S = 30
@@ -90,6 +100,10 @@ class SqlUnitOfWork:
     facts: FactRepository
     subsets: SubsetRepository
     label_errors: LabelErrorRepository
+    triggers: TriggerRepository
+    second_opinions: SecondOpinionRepository
+    redactions: RedactionRepository
+    audit: AuditRepository
 
     def __init__(self, engine: Engine, clock: Clock, read_only: bool = False) -> None:
         self._engine = _reading(engine) if read_only else engine
@@ -113,6 +127,10 @@ class SqlUnitOfWork:
         self.facts = SqlFacts(session)
         self.subsets = SqlSubsets(session)
         self.label_errors = SqlLabelErrors(session)
+        self.triggers = SqlTriggers(session)
+        self.second_opinions = SqlSecondOpinions(session)
+        self.redactions = SqlRedactions(session)
+        self.audit = SqlAudit(session)
         return self
 
     def __exit__(

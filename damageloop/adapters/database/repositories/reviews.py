@@ -15,7 +15,7 @@ from damageloop.adapters.database.tables import AnnotationRow, ImageRow, InboxRo
 from damageloop.domain.annotation import Annotation, Verdict
 from damageloop.domain.image import ImageStatus
 from damageloop.domain.split import Split
-from damageloop.ports.persistence import InboxEvent
+from damageloop.ports.reviews import InboxEvent
 
 # SQLite takes at most 32,766 variables in a statement; older builds 999.
 CHUNK = 900
