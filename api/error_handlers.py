@@ -24,7 +24,7 @@ from damageloop.errors import (
     NotFoundError,
     UnavailableError,
 )
-from damageloop.services.answer_damage import NoReadableImageError
+from damageloop.services.serving.answer_damage import NoReadableImageError
 
 logger = logging.getLogger(__name__)
 

@@ -16,6 +16,7 @@ from api.limits import BodyLimit
 from api.routers import (
     embedding_map,
     estimates,
+    forget,
     health,
     image_requests,
     images,
@@ -27,6 +28,7 @@ from api.routers import (
     rounds,
     snapshots,
     subsets,
+    triggers,
     webhooks,
 )
 from api.security import authenticated
@@ -45,12 +47,14 @@ _OPERATIONS = (
     rounds.router,
     images.router,
     image_requests.router,
+    forget.router,
     snapshots.router,
     subsets.router,
     label_errors.router,
     embedding_map.router,
     estimates.router,
     jobs.router,
+    triggers.router,
     keys.router,
     webhooks.router,
 )

@@ -11,11 +11,14 @@ from api.schemas import Schema, Version
 from damageloop.domain.image import ImageStatus, Origin
 from damageloop.domain.image_request import RequestKind, RequestOrigin
 from damageloop.domain.job import JobKind, JobState, Queue
-from damageloop.domain.promotion import DecisionKind
+from damageloop.domain.promotion import DecisionKind, PromotionReason, PromotionStep
 from damageloop.domain.round import ItemState, RoundKind, RoundState, Share
+from damageloop.domain.second_opinion import OpinionKind, OpinionState
 from damageloop.domain.split import Split
-from damageloop.services.ask_for_round import MAX_IMAGE_IDS, MAX_QUERY_SIZE
-from damageloop.services.request_images import MAX_REASON_LENGTH
+from damageloop.domain.trigger import TriggerKind, TriggerOrigin
+from damageloop.services.images.request_images import MAX_REASON_LENGTH
+from damageloop.services.models.promote_by_hand import MAX_REASON_LENGTH as MAX_PROMOTION_REASON
+from damageloop.services.rounds.ask_for_round import MAX_IMAGE_IDS, MAX_QUERY_SIZE
 
 
 class DecisionSchema(Schema):
@@ -26,6 +29,62 @@ class DecisionSchema(Schema):
     reasons: list[str]
     evidence: dict[str, Any]
     created_at: datetime
+    test_hash: str | None = Field(default=None, description="Of the test images and what humans said of them.")
+    comparison: int | None = Field(
+        default=None, description="Which comparison against this test set it was, from 1 on; audits renew the set."
+    )
+
+
+class PromotionStepSchema(Schema):
+    """`done_at` is null while the step waits; `detail` says what was seen or done."""
+
+    step: PromotionStep
+    detail: str | None
+    done_at: datetime | None
+
+
+class PromotionSchema(Schema):
+    """`steps`: done ones as they were recorded, then those that still wait."""
+
+    id: int
+    model_version: Version
+    previous_version: Version | None
+    reason: PromotionReason
+    asked_by: str | None
+    note: str | None
+    created_at: datetime
+    steps: list[PromotionStepSchema]
+
+
+class PromoteRequest(Schema):
+    """`against_the_gate`: also a version that the gate refused or has not judged."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"reason": "agreed with pricing", "against_the_gate": False}]},
+    )
+
+    reason: str = Field(min_length=1, max_length=MAX_PROMOTION_REASON)
+    against_the_gate: bool = False
+
+
+class RollbackRequest(Schema):
+    """`to`: an earlier champion; the one before this when it is left out. Asked again with `to`, nothing changes."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"reason": "false alarms on wet cars", "to": "6"}]}
+    )
+
+    reason: str = Field(min_length=1, max_length=MAX_PROMOTION_REASON)
+    to: Annotated[str, Field(pattern=r"^[1-9]\d{0,8}$")] | None = None
+
+
+class ChangedChampionSchema(Schema):
+    """`changed` is false when the version was champion already."""
+
+    changed: bool
+    detail: str
+    promotion: PromotionSchema
 
 
 class ModelSchema(Schema):
@@ -36,6 +95,7 @@ class ModelSchema(Schema):
     mlflow_version: str
     metrics: dict[str, Any]
     decision: DecisionSchema | None
+    promotions: list[PromotionSchema]
     created_at: datetime
 
 
@@ -99,6 +159,18 @@ class ReasonSchema(Schema):
     reason: str = Field(min_length=1, max_length=MAX_REASON_LENGTH)
 
 
+class RedactionSchema(Schema):
+    """That an image was forgotten. `done`: when each place was cleared; `finished_at`: when all of them were."""
+
+    image_id: int
+    sha256: str
+    reason: str
+    asked_by: str
+    done: dict[str, str]
+    created_at: datetime
+    finished_at: datetime | None
+
+
 class ImageRequestSchema(Schema):
     """`round_id`: the round that took it up last. `ended_at`: when it was fulfilled or replaced."""
 
@@ -111,6 +183,20 @@ class ImageRequestSchema(Schema):
     created_at: datetime
     ended_at: datetime | None
     round_id: int | None
+
+
+class SecondOpinionSchema(Schema):
+    """A second look at an image. `task_id`: its task in Label Studio, once it has one."""
+
+    id: int
+    image_id: int
+    kind: OpinionKind
+    reason: str
+    asked_by: str
+    state: OpinionState
+    task_id: int | None
+    created_at: datetime
+    ended_at: datetime | None
 
 
 class ImageSchema(Schema):
@@ -128,6 +214,7 @@ class ImageSchema(Schema):
     contrast: float
     sharpness: float
     round_item: RoundItemSchema | None
+    second_opinions: list[SecondOpinionSchema]
 
 
 class SimilarImageSchema(Schema):
@@ -149,29 +236,46 @@ class QuarantinedSchema(Schema):
     reason: str
 
 
-class SnapshotSchema(Schema):
+class TriggerRequest(Schema):
+    """`training`: a snapshot of what changed and a training on it; `audit`: a round of val and test photos."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"kind": "training", "reason": "boxes of dents were redrawn"}]}
+    )
+
+    kind: TriggerKind
+    reason: str = Field(min_length=1, max_length=MAX_REASON_LENGTH)
+
+
+class TriggerSchema(Schema):
+    """`outcome`: what came of it, in words; null while it is open."""
+
     id: int
-    git_tag: str
-    git_commit: str
-    content_hash: str
-    parent_id: int | None
-    counts: dict[str, Any]
+    kind: TriggerKind
+    origin: TriggerOrigin
+    reason: str
+    asked_by: str
     created_at: datetime
+    ended_at: datetime | None
+    outcome: str | None
 
 
 class JobSchema(Schema):
     id: int
     kind: JobKind
     key: str
+    flight: str = Field(description="Of one flight only one job is ever queued or running.")
     queue: Queue
     state: JobState
     attempts: int
     progress: float
     message: str
     error: str | None
+    inputs: dict[str, Any]
     result: dict[str, Any] | None
     is_cancel_requested: bool
-    parent_id: int | None
+    parent_id: int | None = Field(description="The job that this one tries again.")
     created_at: datetime
     started_at: datetime | None
+    heartbeat_at: datetime | None
     finished_at: datetime | None

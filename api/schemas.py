@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 from damageloop.domain.key import Scope
 from damageloop.domain.outcome import Outcome
 from damageloop.domain.severity import Severity
-from damageloop.services.keys import MAX_NAME_LENGTH
+from damageloop.services.serving.keys import MAX_NAME_LENGTH
 
 Item = TypeVar("Item")
 # A version is a number in the database and a string everywhere else.
@@ -173,7 +173,11 @@ class Health(Schema):
 
 
 class Readiness(Health):
-    """`champion` is the version that answers, null while none is loaded; `is_newest`: it is the one promoted last."""
+    """`champion` is the version that answers, null while none is loaded; `is_newest`: it is the one promoted last.
+
+    `degraded` says why it is not, and what answers in its place; null while all is well.
+    """
 
     champion: Version | None
     is_newest: bool
+    degraded: str | None = None

@@ -37,7 +37,7 @@ from damageloop.domain.correction import MATCH_IOU, Gesture
 from damageloop.errors import InvalidInputError
 from damageloop.params import Params, load_params
 from damageloop.ports import Detector
-from damageloop.services.review_times import prior_of
+from damageloop.services.reviews.review_times import prior_of
 
 FloatArray = NDArray[np.float64]
 
@@ -211,7 +211,7 @@ def _seen(name: str, detector: Detector, found: Iterable[TruePhoto], params: Par
 def _logged(home: Path) -> dict[str, Any]:
     """Return what a platform logged. In a demo the simulated annotator's seconds stand there."""
     from damageloop.bootstrap.database import make_unit_of_work_factory
-    from damageloop.services.review_times import ReviewTimes
+    from damageloop.services.reviews.review_times import ReviewTimes
     from damageloop.settings import Settings
 
     settings = Settings(home=home)

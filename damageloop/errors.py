@@ -30,7 +30,7 @@ class InvalidImageError(InvalidInputError):
 
     Attributes:
         code: One of `empty`, `not_an_image`, `unsupported_format`, `truncated`, `too_large`,
-            `too_many_pixels`, `too_small`, `decompression_bomb`, `unreadable`.
+            `too_many_pixels`, `too_small`, `decompression_bomb`, `unreadable`, `forgotten`.
     """
 
     def __init__(self, code: str, message: str) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from damageloop.domain.resolution import Resolve
 from damageloop.training_params import Positive, Section, UnitShare
 
 
@@ -44,9 +45,60 @@ class RoundParams(Section):
 
 
 class AnnotationParams(Section):
-    """What annotators are shown."""
+    """What annotators are shown, and whose word counts where several looked at one image.
+
+    Attributes:
+        resolve: Rule by which one of the annotations of an image counts; see `domain.resolution`.
+        consensus_iou: Boxes of two people that overlap by so much are the same damage.
+        reviewers: Annotators, as `user-3`, whose word counts first under `reviewer`.
+        second_opinion_share: Share of reviewed images that a second person looks at, drawn by a keyed hash.
+    """
 
     display_threshold: UnitShare
+    resolve: Resolve = Resolve.LATEST
+    consensus_iou: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5
+    reviewers: tuple[str, ...] = ()
+    second_opinion_share: UnitShare = 0.0
+
+    @model_validator(mode="after")
+    def _names_its_reviewers(self) -> AnnotationParams:
+        if self.resolve is Resolve.REVIEWER and not self.reviewers:
+            raise ValueError("annotation.resolve reviewer needs annotation.reviewers")
+        return self
+
+
+class TriggerParams(Section):
+    """What asks for a snapshot or an audit beside the count of `retrain.min_new_annotations`.
+
+    Attributes:
+        debounce_s: A snapshot that is due waits until nobody has changed anything for so long.
+        max_wait_s: While people go on all the time it is made all the same, so long after it was due.
+        on_drift: The drift watch may ask for a training.
+        audit_max_age_days: An audit round is asked for when the newest one was opened so long ago; None: never.
+        audit_after_comparisons: One is asked for after so many decisions against one frozen test set; None: never.
+    """
+
+    debounce_s: Annotated[float, Field(ge=0.0)] = 2.0
+    max_wait_s: Annotated[float, Field(ge=0.0)] = 60.0
+    on_drift: bool = True
+    audit_max_age_days: Annotated[float, Field(gt=0.0)] | None = 30.0
+    audit_after_comparisons: Positive | None = 10
+
+
+class RetentionParams(Section):
+    """How long what is of no more use is kept, in days; None: for ever. See `services.retention`.
+
+    Attributes:
+        evidence_days: Answers that were given to pricing services.
+        inbox_days: Events of the annotation tool that were processed.
+        jobs_days: Jobs that ended.
+        unlabeled_days: Images that nobody ever annotated; after that they are forgotten.
+    """
+
+    evidence_days: Positive | None = 90
+    inbox_days: Positive | None = 30
+    jobs_days: Positive | None = 90
+    unlabeled_days: Positive | None = None
 
 
 class RetrainParams(Section):

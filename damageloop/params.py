@@ -11,17 +11,32 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from damageloop.domain.labels import FormerNames
 from damageloop.domain.split import Split
 from damageloop.errors import InvalidInputError
 from damageloop.gate_params import GateParams
-from damageloop.loop_params import AnnotationParams, RetrainParams, RoundParams, StrategyParams
+from damageloop.loop_params import (
+    AnnotationParams,
+    RetentionParams,
+    RetrainParams,
+    RoundParams,
+    StrategyParams,
+    TriggerParams,
+)
 from damageloop.training_params import ModelParams, Positive, Section, SweepParams, TrainingParams, UnitShare
 
 
 class LabelParams(Section):
-    """What is looked for."""
+    """What is looked for.
+
+    Attributes:
+        renamed: The present name by each former one, so that older annotations are read as what they mean now.
+        removed: Classes that older annotations name and nobody looks for any more.
+    """
 
     classes: tuple[str, ...] = Field(min_length=1)
+    renamed: dict[str, str] = Field(default_factory=dict)
+    removed: tuple[str, ...] = ()
 
     @field_validator("classes")
     @classmethod
@@ -29,6 +44,26 @@ class LabelParams(Section):
         if len(set(classes)) != len(classes) or not all(re.fullmatch(r"[\w][\w \-]*", name) for name in classes):
             raise ValueError("classes are distinct names of letters, digits, '_', '-' and spaces")
         return classes
+
+    @model_validator(mode="after")
+    def _past_and_present_differ(self) -> LabelParams:
+        known = set(self.classes)
+        if unknown := sorted(set(self.renamed.values()) - known):
+            raise ValueError(f"labels.renamed leads to {', '.join(unknown)}, no class of labels")
+        if both := sorted((set(self.renamed) | set(self.removed)) & known):
+            raise ValueError(f"{', '.join(both)} can't be a class and a former one at once")
+        if twice := sorted(set(self.renamed) & set(self.removed)):
+            raise ValueError(f"{', '.join(twice)} can't be renamed and removed at once")
+        return self
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """Return every name that an annotation or a model may hold: classes, and what they were before."""
+        return (*self.classes, *self.renamed, *self.removed)
+
+    @property
+    def former(self) -> FormerNames:
+        return FormerNames(self.renamed, self.removed)
 
 
 class IngestParams(Section):
@@ -143,9 +178,18 @@ class CropParams(Section):
 
 
 class ServingParams(Section):
-    """What a pricing service is told."""
+    """What a pricing service is told.
+
+    Attributes:
+        recall_target: Share of the damages on val that working thresholds must find; None: they are where F1 is best.
+        class_recall: The same for single classes.
+        min_precision: No threshold is lowered below this precision on val to reach a recall.
+    """
 
     default_threshold: UnitShare
+    recall_target: UnitShare | None = None
+    class_recall: dict[str, UnitShare] = Field(default_factory=dict)
+    min_precision: UnitShare = 0.2
     none_probability_min: UnitShare
     min_calibration_images: Positive
     dark_brightness: float
@@ -184,6 +228,8 @@ class Params(Section):
     sweep: SweepParams = SweepParams()
     label_errors: LabelErrorParams = LabelErrorParams()
     crops: CropParams = CropParams()
+    retention: RetentionParams = RetentionParams()
+    triggers: TriggerParams = TriggerParams()
 
     @model_validator(mode="after")
     def _freezes_nothing_untrained(self) -> Params:
@@ -193,16 +239,22 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _thresholds_are_of_our_classes(self) -> Params:
-        unknown = sorted(set(self.training.semi_supervised.class_confidence) - set(self.labels.classes))
-        if unknown:
-            raise ValueError(
-                f"training.semi_supervised.class_confidence names {', '.join(unknown)}, no class of labels"
-            )
+        by_class = {
+            "training.semi_supervised.class_confidence": self.training.semi_supervised.class_confidence,
+            "serving.class_recall": self.serving.class_recall,
+        }
+        for key, values in by_class.items():
+            unknown = sorted(set(values) - set(self.labels.classes))
+            if unknown:
+                raise ValueError(f"{key} names {', '.join(unknown)}, no class of labels")
         return self
 
     def hash(self) -> str:
         """Return a hash of what a training depends on: labels, model, training and score."""
         relevant = self.model_dump(mode="json", include={"labels", "model", "training", "score"})
+        # What classes were called before changes annotations, which a snapshot holds, and no training.
+        for past in ("renamed", "removed"):
+            del relevant["labels"][past]
         if not self.training.semi_supervised.enabled:
             # Switched off its other values change nothing, and parameters from before it keep their hash.
             del relevant["training"]["semi_supervised"]

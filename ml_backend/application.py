@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from types import MethodType
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from label_studio_ml import api as vendor
 from label_studio_ml.model import LabelStudioMLManager
 from werkzeug.wsgi import ClosingIterator
 
+from damageloop.domain.labels import NO_FORMER_NAMES, FormerNames
 from ml_backend.model import DamageModel
 from ml_backend.source import PreAnnotationSource
 
@@ -30,15 +31,15 @@ FIRST_ERROR_STATUS = 400
 FORWARDED = frozenset({("GET", "/"), ("GET", "/health"), ("POST", "/predict")})
 
 
-def create_app(source: PreAnnotationSource) -> Flask:
-    """Return label-studio-ml's application, which answers from `source`.
+def create_app(source: PreAnnotationSource, former: Callable[[], FormerNames] = lambda: NO_FORMER_NAMES) -> Flask:
+    """Return label-studio-ml's application, which answers from `source`; see `DamageModel` for `former`.
 
     It is one object in each process: another call gives it another source.
     """
     # Its debug log holds whole requests, and the one to `/setup` holds a token.
     logging.getLogger("label_studio_ml").setLevel(logging.WARNING)
     flask_app: Flask = vendor.init_app(DamageModel)
-    model = DamageModel(source)
+    model = DamageModel(source, former)
     # Set up here once: what `/setup` sends is neither needed nor kept.
     LabelStudioMLManager._current_model = _Serving(model)  # noqa: SLF001
     flask_app.wsgi_app = Hardened(MethodType(Flask.wsgi_app, flask_app), model)  # type: ignore[method-assign]

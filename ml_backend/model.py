@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from label_studio_ml.model import LabelStudioMLBase
 
 from damageloop.adapters.label_studio.regions import to_prediction
+from damageloop.domain.labels import NO_FORMER_NAMES, FormerNames
 from damageloop.domain.prediction import PreAnnotation
 from ml_backend.source import PreAnnotationSource
 
@@ -21,11 +22,19 @@ NO_MODEL = "none"
 
 
 class DamageModel(LabelStudioMLBase):
-    """Answers `/predict` from the platform. It keeps no token and fetches no image from Label Studio."""
+    """Answers `/predict` from the platform. It keeps no token and fetches no image from Label Studio.
 
-    def __init__(self, source: PreAnnotationSource) -> None:
+    Args:
+        source: Says what to show.
+        former: Returns what classes were called before: Label Studio knows a renamed one by its first name.
+    """
+
+    def __init__(
+        self, source: PreAnnotationSource, former: Callable[[], FormerNames] = lambda: NO_FORMER_NAMES
+    ) -> None:
         super().__init__()
         self._source = source
+        self._former = former
 
     @property
     def version(self) -> str:
@@ -38,7 +47,8 @@ class DamageModel(LabelStudioMLBase):
         keys = [_key(task) for task in tasks]
         found = self._found([key for key in keys if key is not None])
         version = self.version
-        return [_answer(found.get(key) if key else None, version) for key in keys]
+        former = self._former()
+        return [_answer(found.get(key) if key else None, version, former) for key in keys]
 
     def _found(self, keys: list[tuple[int, int]]) -> dict[tuple[int, int], PreAnnotation | None]:
         try:
@@ -68,12 +78,12 @@ def _key(task: Any) -> tuple[int, int] | None:
     return task["id"], image_id
 
 
-def _answer(found: PreAnnotation | None, version: str) -> Answer:
+def _answer(found: PreAnnotation | None, version: str, former: FormerNames) -> Answer:
     empty: Answer = {"model_version": version, "score": LAST, "result": []}
     if found is None:
         return empty
     try:
-        return to_prediction(found)
+        return to_prediction(found, former)
     except Exception:
         logger.warning("the pre-annotation of task %d can't be shown", found.task_id, exc_info=True)
         return empty

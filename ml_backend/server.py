@@ -21,7 +21,8 @@ MAX_BODY_BYTES = 64 * 1024 * 1024
 
 def app() -> Flask:
     """Return the application of this process, built from the environment."""
-    return create_app(build_source(Settings()))
+    source = build_source(Settings())
+    return create_app(source, source.former_names)
 
 
 def main() -> None:
@@ -31,7 +32,8 @@ def main() -> None:
     arguments = parser.parse_args()
     settings = Settings()
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    application = create_app(build_source(settings))
+    source = build_source(settings)
+    application = create_app(source, source.former_names)
     waitress.serve(
         application,
         host=arguments.host,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
@@ -40,9 +41,9 @@ class LabelingPage:
         body = {"result": result, "lead_time": lead_time_s, "parent_prediction": parent_prediction}
         return self._created(f"/api/tasks/{task_id}/annotations/", body)
 
-    def skip(self, task_id: int, lead_time_s: float) -> int:
-        """Skip a task; return the id of the cancelled annotation."""
-        body = {"result": [], "lead_time": lead_time_s, "was_cancelled": True}
+    def skip(self, task_id: int, lead_time_s: float, result: Sequence[dict[str, Any]] = ()) -> int:
+        """Skip a task; return the id of the cancelled annotation. `result` is what was entered before."""
+        body = {"result": list(result), "lead_time": lead_time_s, "was_cancelled": True}
         return self._created(f"/api/tasks/{task_id}/annotations/?was_cancelled=1", body)
 
     def change(self, annotation_id: int, result: list[dict[str, Any]]) -> None:

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Installs, with apt-get, what the tests need and pip does not bring: Chromium, `ip` and `unshare`.
-# Does nothing where they exist.
+# Installs, with apt-get, what the tests need and pip does not bring: Chromium, PostgreSQL, Redis, `ip` and `unshare`.
+# Does nothing where they exist. Starts no service: tests start servers of their own.
 set -euo pipefail
 
 packages=()
 command -v chromium >/dev/null || packages+=(chromium)
+compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || packages+=(postgresql)
+command -v redis-server >/dev/null || packages+=(redis-server)
 command -v ip >/dev/null || packages+=(iproute2)
 command -v unshare >/dev/null || packages+=(util-linux)
 if ((${#packages[@]} == 0)); then exit 0; fi
@@ -24,7 +26,20 @@ fi
 
 echo "Installing for the tests with apt-get: ${packages[*]}"
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+policy=/usr/sbin/policy-rc.d
+own_policy=
+# shellcheck disable=SC2329  # called by the trap
+tidy_up() {
+    rm -f "$log"
+    if [[ -n $own_policy ]]; then "${as_root[@]}" rm -f "$policy"; fi
+}
+trap tidy_up EXIT
+# Debian starts a server when it is installed, unless this file says no.
+if [[ ! -e $policy ]]; then
+    own_policy=yes
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+    "${as_root[@]}" chmod +x "$policy"
+fi
 if ! "${as_root[@]}" apt-get update >"$log" 2>&1 ||
     ! "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "${packages[@]}" >>"$log" 2>&1; then
     tail -n 15 "$log" >&2

@@ -6,9 +6,10 @@ from typing import Any
 
 from damageloop.domain.job import Queue
 
-ADVANCE_EVERY_S = 3.0
+ADVANCE_EVERY_S = 2.0
 SWEEP_EVERY_S = 5.0
 ALIGN_EVERY_S = 300.0
+RETENTION_EVERY_S = 86_400.0
 
 
 def _every(task: str, seconds: float, queue: Queue) -> dict[str, Any]:
@@ -18,5 +19,6 @@ def _every(task: str, seconds: float, queue: Queue) -> dict[str, Any]:
 SCHEDULE: dict[str, dict[str, Any]] = {
     "advance": _every("damageloop.advance", ADVANCE_EVERY_S, Queue.DEFAULT),
     "align-registry": _every("damageloop.align_registry", ALIGN_EVERY_S, Queue.MONITORING),
+    "retention": _every("damageloop.apply_retention", RETENTION_EVERY_S, Queue.MONITORING),
     "sweep": _every("damageloop.sweep", SWEEP_EVERY_S, Queue.MONITORING),
 }

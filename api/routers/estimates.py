@@ -19,8 +19,8 @@ from api.estimate_schemas import (
 from api.openapi import problems
 from api.security import require
 from damageloop.domain.key import Scope
-from damageloop.services.kpis import KpiReport
-from damageloop.services.review_times import ReviewTimeReport, Saving
+from damageloop.services.insight.kpis import KpiReport
+from damageloop.services.reviews.review_times import ReviewTimeReport, Saving
 
 router = APIRouter(
     tags=["estimates"], dependencies=[Depends(require(Scope.REVIEW))], responses=problems(401, 403, 404, 503)

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from api.dependencies import Services
 from api.openapi import problems
+from api.redaction import without_paths
 from api.schemas import Health, Readiness
 from damageloop.errors import NoChampionError
 
@@ -26,4 +27,6 @@ def ready(services: Services) -> Readiness:
         champion = str(services.champion.current().manifest.model_version)
     except NoChampionError:
         champion = None
-    return Readiness(status="ready", champion=champion, is_newest=services.champion.problem is None)
+    problem = services.champion.problem
+    degraded = without_paths(problem) if problem else None
+    return Readiness(status="ready", champion=champion, is_newest=problem is None, degraded=degraded)

@@ -1,4 +1,4 @@
-"""Asking for an image: pin it into the next round, skip it, send a reviewed one back."""
+"""Asking for an image: pin it into the next round, skip it, send a reviewed one back, or ask what another sees."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends
 
 from api.dependencies import Id, Services
 from api.openapi import problems
-from api.operation_schemas import ImageRequestSchema, ReasonSchema
+from api.operation_schemas import ImageRequestSchema, ReasonSchema, SecondOpinionSchema
 from api.security import require
 from damageloop.domain.image_request import ImageRequest
 from damageloop.domain.key import ApiKey, Scope
@@ -38,8 +38,15 @@ def skip(services: Services, image_id: Id, wanted: ReasonSchema, key: Reviewer) 
 
 @router.post("/send-back")
 def send_back(services: Services, image_id: Id, wanted: ReasonSchema, key: Reviewer) -> ImageRequestSchema:
-    """Ask for another look at a reviewed image. Label Studio does not serve its task; people open it by number."""
+    """Ask for another look at a reviewed image: a second task, served first, that shows its annotation as it is."""
     return _asked(services.rounds.request_images.send_back, image_id, wanted, key)
+
+
+@router.post("/second-opinion")
+def second_opinion(services: Services, image_id: Id, wanted: ReasonSchema, key: Reviewer) -> SecondOpinionSchema:
+    """Ask what another person sees in a reviewed image; asking again while one waits changes nothing."""
+    asked = services.rounds.request_images.second_opinion(image_id, wanted.reason, key.name)
+    return SecondOpinionSchema.model_validate(asked)
 
 
 def _asked(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Response
 
 from api.dependencies import Id, Services
 from api.openapi import Responses, problems
-from api.operation_schemas import ImageSchema, RoundItemSchema, SimilarImagesSchema
+from api.operation_schemas import ImageSchema, RoundItemSchema, SecondOpinionSchema, SimilarImagesSchema
 from api.security import require
 from damageloop.domain.image import Image
 from damageloop.domain.key import Scope
 from damageloop.domain.round import RoundItem
+from damageloop.domain.second_opinion import SecondOpinion
 
 router = APIRouter(
     tags=["images"], dependencies=[Depends(require(Scope.REVIEW))], responses=problems(401, 403, 404, 422, 503)
@@ -29,8 +31,8 @@ _JPEG: Responses = {
 
 @router.get("/images/{image_id}")
 def image(services: Services, image_id: Id) -> ImageSchema:
-    """Describe an image, with its newest place in a round."""
-    return _schema(*services.browse.image(image_id))
+    """Describe an image, with its newest place in a round and the second opinions about it."""
+    return _schema(*services.browse.image(image_id), services.browse.second_opinions(image_id))
 
 
 @router.get("/images/{image_id}/thumbnail", response_class=Response, responses=_JPEG | problems(409))
@@ -58,7 +60,7 @@ def similar(
     return SimilarImagesSchema.model_validate(services.find_similar(image_id, limit))
 
 
-def _schema(image: Image, item: RoundItem | None) -> ImageSchema:
+def _schema(image: Image, item: RoundItem | None, opinions: Sequence[SecondOpinion]) -> ImageSchema:
     stored = image.stored
     return ImageSchema(
         id=image.id,
@@ -75,4 +77,5 @@ def _schema(image: Image, item: RoundItem | None) -> ImageSchema:
         contrast=stored.quality.contrast,
         sharpness=stored.quality.sharpness,
         round_item=RoundItemSchema.model_validate(item) if item else None,
+        second_opinions=[SecondOpinionSchema.model_validate(opinion) for opinion in opinions],
     )

@@ -1,8 +1,10 @@
-"""Jobs: what runs, what ran, and ending one."""
+"""Jobs: what runs, what ran, ending one and trying one again."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, status
 
 from api.dependencies import After, Id, Limit, Services
 from api.openapi import problems
@@ -11,12 +13,14 @@ from api.redaction import without_paths
 from api.schemas import Page
 from api.security import require
 from damageloop.domain.job import Job
-from damageloop.domain.key import Scope
+from damageloop.domain.key import ApiKey, Scope
 
+reviewer = require(Scope.REVIEW)
+Reviewer = Annotated[ApiKey, Depends(reviewer)]
 router = APIRouter(
     prefix="/jobs",
     tags=["jobs"],
-    dependencies=[Depends(require(Scope.REVIEW))],
+    dependencies=[Depends(reviewer)],
     responses=problems(401, 403, 422, 503),
 )
 
@@ -35,9 +39,15 @@ def job(services: Services, job_id: Id) -> JobSchema:
 
 
 @router.post("/{job_id}/cancel", responses=problems(404, 409))
-def cancel(services: Services, job_id: Id) -> JobSchema:
+def cancel(services: Services, job_id: Id, key: Reviewer) -> JobSchema:
     """End a job: one that waits at once, one that runs within seconds."""
-    return job_schema(services.cancel_job(job_id))
+    return job_schema(services.cancel_job(job_id, key.name))
+
+
+@router.post("/{job_id}/retry", status_code=status.HTTP_202_ACCEPTED, responses=problems(404, 409))
+def retry(services: Services, job_id: Id, key: Reviewer) -> JobSchema:
+    """Try a failed or cancelled job again: a new job of the same key and inputs, whose parent is the old one."""
+    return job_schema(services.retry_job(job_id, key.name))
 
 
 def job_schema(job: Job) -> JobSchema:

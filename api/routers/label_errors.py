@@ -15,7 +15,7 @@ from api.security import authenticated, require
 from api.selection_schemas import DetectionSchema, LabelErrorSchema, SendRequest, SentLabelErrors
 from damageloop.domain.key import ApiKey, Scope
 from damageloop.domain.label_error import UNDECIDED_STATES, LabelErrorState
-from damageloop.services.label_errors import ListedLabelError
+from damageloop.services.reviews.label_errors import ListedLabelError
 
 router = APIRouter(
     prefix="/label-errors",

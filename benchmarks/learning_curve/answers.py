@@ -18,7 +18,7 @@ from benchmarks.learning_curve.training import Bench
 from damageloop.adapters.yolo import DetectionRules, RawOutput, decode
 from damageloop.domain.evaluation import ImageEvaluation, evaluate_image
 from damageloop.domain.prediction import DetectorAnswer
-from damageloop.services.detection_arrays import detection_arrays
+from damageloop.services.rounds.detection_arrays import detection_arrays
 from workers.stages.network import DetectorNetwork
 
 _BATCH = 32

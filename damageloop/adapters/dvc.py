@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
+import yaml
 from filelock import FileLock, Timeout
 
+from damageloop.adapters.dvc_files import DvcFiles
 from damageloop.adapters.git import Git
-from damageloop.adapters.shards import manifest_shards, read_entries, write_shards
+from damageloop.adapters.shards import manifest_shards, shards_of_files, write_shards
 from damageloop.adapters.workspace import cache_dir, dvc, write_local_config
-from damageloop.domain.snapshot import SnapshotEntry, sharded
+from damageloop.domain.snapshot import SnapshotEntry
+from damageloop.domain.snapshot_shards import Shards
 from damageloop.errors import DamageloopError, InvalidInputError, NotFoundError, UnavailableError
-from damageloop.ports import SnapshotDraft
+from damageloop.ports import SnapshotDraft, WrittenSnapshot
 
 MANIFEST = "data/manifest"
 ANNOTATIONS = "data/annotations"
 PROVENANCE = "data/provenance.json"
 _COMMITTED = ("data", "params.yaml", "dvc.yaml", ".dvc/config", ".dvcignore", ".gitignore")
 _LOCK_TIMEOUT_S = 600.0
+# In front of a tag that nobody recorded: no snapshot any more, and its data can still be had.
+_UNRECORDED = "unrecorded-"
 
 
 class DvcSnapshotStore:
@@ -32,6 +37,7 @@ class DvcSnapshotStore:
         self._folder = workspace_dir
         self._remote_url = remote_url
         self._git = Git(workspace_dir)
+        self._files = DvcFiles(self._git, cache_dir(workspace_dir), remote_url)
 
     def write(self, draft: SnapshotDraft) -> tuple[str, str]:
         """Write shards, `dvc add`, push, commit and tag; return (git_tag, git_commit).
@@ -41,11 +47,11 @@ class DvcSnapshotStore:
         snapshot that nobody recorded. The same content with the same parameters returns the tag it has.
 
         Raises:
-            InvalidInputError: If there is no entry, or one image twice.
+            InvalidInputError: If there is no entry.
             UnavailableError: If git or dvc fails; the workspace is then as it was.
         """
-        if not draft.entries or len({e.sha256 for e in draft.entries}) != len(draft.entries):
-            raise InvalidInputError("A snapshot needs images, and each of them once.")
+        if not draft.shards.manifest:
+            raise InvalidInputError("A snapshot needs images.")
         with self._lock():
             self._finish_broken_write()
             before = self._git.commit_of("HEAD")
@@ -70,15 +76,69 @@ class DvcSnapshotStore:
             NotFoundError: If there is no such tag.
             UnavailableError: If its data can't be read.
         """
-        if git_tag not in self.tags():
-            raise NotFoundError(f"There is no snapshot {git_tag!r}.")
-        with tempfile.TemporaryDirectory() as scratch:
-            self._export(git_tag, Path(scratch))
-            return read_entries(Path(scratch) / MANIFEST, Path(scratch) / ANNOTATIONS)
+        return self.read_shards(git_tag).entries()
+
+    def read_shards(self, git_tag: str) -> Shards:
+        """Return the content of a snapshot as text; raises what `read` raises."""
+        self._check_tag(git_tag)
+        return shards_of_files(self._files.read(git_tag, MANIFEST), self._files.read(git_tag, ANNOTATIONS))
+
+    def written(self, git_tag: str) -> WrittenSnapshot:
+        """Return what the tag's commit says. Raises NotFoundError."""
+        self._check_tag(git_tag)
+        provenance: dict[str, Any] = json.loads(self._git("show", f"{git_tag}:{PROVENANCE}"))
+        params: dict[str, Any] = yaml.safe_load(self._git("show", f"{git_tag}:params.yaml"))
+        commit = self._git("rev-parse", f"{git_tag}^{{commit}}")
+        return WrittenSnapshot(git_tag, commit, provenance, self._note_of(git_tag), params)
+
+    def is_pushed(self, git_tag: str) -> bool:
+        """Tell whether the remote has all of the snapshot's data. Raises NotFoundError, UnavailableError."""
+        self._check_tag(git_tag)
+        return not any(self._files.lacking(git_tag, folder) for folder in (MANIFEST, ANNOTATIONS))
+
+    def leftovers(self) -> list[str]:
+        """Return what a broken write left, in words; nothing while one is under way. The next write clears it."""
+        try:
+            with FileLock(self._folder / ".dvc" / "tmp" / "snapshot.lock", timeout=0):
+                changed = self._git("status", "--porcelain", "--", "data").splitlines()
+                is_marked = self._marker.exists()
+        except Timeout:
+            return []
+        except OSError as exc:
+            raise UnavailableError(f"The workspace could not be looked at: {exc}.") from exc
+        begun = ["a snapshot is half-written; the next one clears it"] if is_marked else []
+        return begun + [f"data/ of the workspace differs from its commit: {line.strip()}" for line in changed]
+
+    def set_aside(self, git_tag: str) -> None:
+        """Rename a tag to `unrecorded-NNNN`: no snapshot any more, its commit and data stay."""
+        self._check_tag(git_tag)
+        with self._lock():
+            self._git("tag", "--force", f"{_UNRECORDED}{git_tag.rpartition('-')[2]}", git_tag)
+            self._git("tag", "--delete", git_tag)
 
     def tags(self) -> list[str]:
         """Return the tags of all snapshots, oldest first."""
         return self._git("tag", "--list", "snapshot-*", "--sort=version:refname").split()
+
+    def _check_tag(self, git_tag: str) -> None:
+        if git_tag not in self.tags():
+            raise NotFoundError(f"There is no snapshot {git_tag!r}.")
+
+    def _note_of(self, git_tag: str) -> dict[str, Any]:
+        """Return the note in the commit's message; none of commits from before there was one."""
+        body = self._git("log", "-1", "--format=%b", git_tag)
+        try:
+            found = json.loads(body) if body else {}
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep the workspace as the last snapshot left it: nobody writes another meanwhile. Raises UnavailableError."""
+        with self._lock():
+            self._finish_broken_write()
+            yield
 
     @property
     def _marker(self) -> Path:
@@ -96,15 +156,16 @@ class DvcSnapshotStore:
 
     def _write_files(self, draft: SnapshotDraft) -> None:
         write_local_config(self._folder, self._remote_url, cache_dir(self._folder))
-        write_shards(self._folder / MANIFEST, manifest_shards(draft.entries, draft.unlabeled))
-        write_shards(self._folder / ANNOTATIONS, sharded([e.annotation_row() for e in draft.entries]))
+        write_shards(self._folder / MANIFEST, manifest_shards(draft.shards, draft.unlabeled))
+        write_shards(self._folder / ANNOTATIONS, draft.shards.annotations)
         text = json.dumps(draft.provenance, indent=2, sort_keys=True) + "\n"
         (self._folder / PROVENANCE).write_text(text)
 
     def _commit_and_tag(self, draft: SnapshotDraft) -> tuple[str, str]:
         self._git("add", "-A", "--", *_COMMITTED)
         if self._git.has_staged_changes():
-            self._git("commit", "-q", "-m", f"Snapshot {draft.number}: {len(draft.entries)} labeled images")
+            title = f"Snapshot {draft.number}: {len(draft.shards)} labeled images"
+            self._git("commit", "-q", "-m", title, "-m", json.dumps(draft.note, sort_keys=True))
         commit = self._git("rev-parse", "HEAD")
         tags = self._git("tag", "--points-at", "HEAD", "--list", "snapshot-*").split()
         if not tags:
@@ -143,16 +204,3 @@ class DvcSnapshotStore:
             shutil.rmtree(self._folder / name, ignore_errors=True)
         if pointers:
             dvc(self._folder, ["checkout", "-q", "--force", *(f"{name}.dvc" for name in pointers)])
-
-    def _export(self, git_tag: str, target: Path) -> None:
-        """Copy a tag's shards to `target`."""
-        # Half a second to import, and only for reading.
-        from dvc.api import DVCFileSystem
-        from dvc.exceptions import DvcException
-
-        try:
-            files = DVCFileSystem(str(self._folder), rev=git_tag)
-            for name in (MANIFEST, ANNOTATIONS):
-                files.get(name, str(target / name), recursive=True)
-        except (DvcException, OSError) as exc:
-            raise UnavailableError(f"dvc could not read {git_tag}: {exc}.") from exc

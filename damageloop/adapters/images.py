@@ -28,6 +28,8 @@ from damageloop.ports import ExaminedImage, RgbImage
 
 _KEY = re.compile(r"sha256/[0-9a-f]{2}/(?P<sha256>[0-9a-f]{64})\.(jpg|png|webp)")
 _JPEG_QUALITY = 95
+# Beside the images, not among them: the annotation tool's storage is the folder of the images.
+_REDACTED = "redacted"
 # Stored bytes passed the limits of their day; these keep them readable when the limits get stricter.
 _NO_LIMITS = ImageLimits(max_file_bytes=2**62, max_pixels=2**62, min_side_px=1)
 
@@ -106,6 +108,16 @@ class FsspecImageStore:
             return hashlib.sha256(self.read(store_key)).hexdigest() == sha256
         except NotFoundError:
             return False
+
+    def forget(self, store_key: str) -> None:
+        """Remove the bytes for good, and leave a mark by which readers of earlier snapshots know; safe to repeat."""
+        # First, so that nobody who finds no bytes takes them for lost.
+        self._files.write(f"{_REDACTED}/{_sha256_of(store_key)}", b"forgotten\n")
+        self._files.delete(store_key)
+
+    def redacted(self) -> frozenset[str]:
+        """Return the hashes of images that were forgotten."""
+        return frozenset(self._files.names(_REDACTED))
 
     def _hard_link(self, key: str, target: Path) -> bool:
         if not self._files.is_local:

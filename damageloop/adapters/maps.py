@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from damageloop.adapters.file_tree import FileTree
@@ -28,3 +28,11 @@ class FileMapStore:
         """Keep a map."""
         rows = [[image_id, round(x, 5), round(y, 5)] for image_id, (x, y) in sorted(places.items())]
         self._files.write(f"maps/{key}.json", json.dumps(rows, separators=(",", ":")).encode())
+
+    def forget(self, image_ids: Collection[int]) -> int:
+        """Remove the maps that show one of these images; return how many went."""
+        keys = [name.removesuffix(".json") for name in self._files.names("maps") if name.endswith(".json")]
+        gone = [key for key in keys if set(image_ids) & (self.read(key) or {}).keys()]
+        for key in gone:
+            self._files.delete(f"maps/{key}.json")
+        return len(gone)

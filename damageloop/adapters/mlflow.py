@@ -23,6 +23,7 @@ EXPERIMENT = "damageloop"
 SWEEPS = "damageloop-sweeps"
 _PARENT = "mlflow.parentRunId"
 _ARTIFACT_FOLDER = "model"
+_HASH_TAG = "sha256."
 _MAX_PARAM_CHARS = 500
 # A server that does not answer must cost seconds: MLflow's own defaults are 120 s and 7 tries.
 _ENVIRONMENT = {**QUIET, "MLFLOW_HTTP_REQUEST_TIMEOUT": "15", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
@@ -41,16 +42,19 @@ class MlflowRegistry:
         self._experiment = experiment
 
     def start_run(self, name: str, tags: Mapping[str, str], params: Mapping[str, Any]) -> str:
-        """Open a run and return its id; an unfinished run of the same `training_key` is taken up again.
+        """Open a run and return its id; an unfinished or finished run of the same `training_key` is taken up again.
 
-        The tag `parent_run_id` nests it below that run, as MLflow's pages show it.
+        A finished one is that of a worker that died before it registered what came out. The tag `parent_run_id` nests
+        the run below that run, as MLflow's pages show it.
         """
         with _translated("open a run", name):
             experiment_id = self._experiment_id()
-            unfinished = f"tags.training_key = '{tags['training_key']}' and attributes.status = 'RUNNING'"
-            found = self._client.search_runs([experiment_id], unfinished, max_results=1)
-            if found:
-                return str(found[0].info.run_id)
+            same_key = f"tags.training_key = '{tags['training_key']}'"
+            found = {run.info.status: run for run in self._client.search_runs([experiment_id], same_key)}
+            known = found.get("RUNNING") or found.get("FINISHED")
+            if known:
+                self._client.update_run(known.info.run_id, status="RUNNING")
+                return str(known.info.run_id)
             nested = {_PARENT: tags["parent_run_id"]} if "parent_run_id" in tags else {}
             run = self._client.create_run(experiment_id, tags={**tags, **nested}, run_name=name)
             _log(self._client, run.info.run_id, params=params)
@@ -64,11 +68,11 @@ class MlflowRegistry:
                 self._client.log_artifact(run_id, str(path), _ARTIFACT_FOLDER)
             self._client.set_terminated(run_id, "FINISHED")
 
-    def fail_run(self, run_id: str, reason: str) -> None:
-        """End the run as failed, with the reason as a tag."""
+    def fail_run(self, run_id: str, reason: str, is_cancelled: bool = False) -> None:
+        """End the run as failed, or as killed where a person cancelled it, with the reason as a tag."""
         with _translated("fail run", run_id):
             self._client.set_tag(run_id, "failure", reason)
-            self._client.set_terminated(run_id, "FAILED")
+            self._client.set_terminated(run_id, "KILLED" if is_cancelled else "FAILED")
 
     def register(self, run_id: str, model_version: int, tags: Mapping[str, str]) -> str:
         """Register the run's model under our version and return MLflow's own number. Safe to repeat."""
@@ -99,6 +103,30 @@ class MlflowRegistry:
                 return str(self._client.get_model_version_by_alias(MODEL_NAME, CHAMPION).version)
         except NotFoundError:
             return None
+
+    def known_as(self, mlflow_version: str) -> int | None:
+        """Return our version of what is registered under MLflow's number; None where nothing of ours is."""
+        try:
+            version = self._registered(mlflow_version).tags.get("model_version", "")
+        except NotFoundError:
+            return None
+        return int(version) if version.isdecimal() else None
+
+    def download(self, mlflow_version: str, folder: Path) -> dict[str, Path]:
+        """Fetch the files that were logged with a version into a folder; return them by name."""
+        run_id = self._registered(mlflow_version).run_id
+        with _translated("fetch the files of version", mlflow_version):
+            fetched = Path(self._client.download_artifacts(run_id, _ARTIFACT_FOLDER, str(folder)))
+        return {path.name: path for path in sorted(fetched.iterdir()) if path.is_file()}
+
+    def file_hashes(self, mlflow_version: str) -> dict[str, str]:
+        """Return the sha256 by file name that a version's tags hold."""
+        tags = self._registered(mlflow_version).tags
+        return {name.removeprefix(_HASH_TAG): value for name, value in tags.items() if name.startswith(_HASH_TAG)}
+
+    def _registered(self, mlflow_version: str) -> Any:
+        with _translated("read version", mlflow_version):
+            return self._client.get_model_version(MODEL_NAME, mlflow_version)
 
     @cached_property
     def _client(self) -> Any:
@@ -197,7 +225,13 @@ def _translated(operation: str, subject: str) -> Iterator[None]:
         mlflow_error, http_error = _exceptions()
         if isinstance(exc, mlflow_error):
             family = NotFoundError if exc.error_code == "RESOURCE_DOES_NOT_EXIST" else UnavailableError
-            raise family(f"MLflow could not {operation} {subject}: {exc.message}") from exc
+            raise family(f"MLflow could not {operation} {subject}: {_brief(exc.message)}") from exc
         if isinstance(exc, http_error | OSError):
             raise UnavailableError(f"MLflow could not {operation} {subject}: {exc}") from exc
         raise
+
+
+def _brief(message: str) -> str:
+    """Return MLflow's sentence without the layers of HTTP libraries below it: people read this in `status`."""
+    request, _, cause = message.partition(" failed with exception ")
+    return f"{request} got no answer." if cause else message

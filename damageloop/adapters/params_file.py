@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import difflib
 import io
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from damageloop.errors import InvalidInputError
 
 
-def changed_text(path: Path, values: Mapping[str, Any]) -> str:
+def changed_text(path: Path, values: Mapping[str, Any], addable: Collection[str] = ()) -> str:
     """Return the file's text with some values replaced, by names as in `training.learning_rate`.
+
+    Args:
+        path: The file.
+        values: A list or mapping is changed in place, so that it stays on one line where it was.
+        addable: Names that the file need not have: it may be older than they are.
 
     Raises:
         InvalidInputError: If the file has no such parameter.
@@ -20,10 +25,13 @@ def changed_text(path: Path, values: Mapping[str, Any]) -> str:
     yaml = _yaml()
     content = yaml.load(path.read_text())
     for dotted, value in values.items():
-        section, _, name = dotted.partition(".")
-        if section not in content or name not in content[section]:
+        *sections, name = dotted.split(".")
+        holder = content
+        for section in sections:
+            holder = holder.get(section) if isinstance(holder, dict) else None
+        if not isinstance(holder, dict) or (name not in holder and dotted not in addable):
             raise InvalidInputError(f"{path.name} has no {dotted}.")
-        content[section][name] = value
+        _put(holder, name, value)
     written = io.StringIO()
     yaml.dump(content, written)
     return written.getvalue()
@@ -42,6 +50,22 @@ def replace_text(path: Path, text: str) -> None:
     part = path.with_suffix(".part")
     part.write_text(text)
     part.replace(path)
+
+
+def _put(holder: Any, name: str, value: Any) -> None:
+    held = holder.get(name)
+    if name not in holder:
+        # First: what follows a section, such as an empty line, belongs to its last value.
+        holder.insert(0, name, value)
+    elif isinstance(held, list) and isinstance(value, list):
+        held[:] = []
+        held.extend(value)
+    elif isinstance(held, dict) and isinstance(value, dict):
+        for key in [key for key in held if key not in value]:
+            del held[key]
+        held.update(value)
+    else:
+        holder[name] = value
 
 
 def _yaml() -> Any:

@@ -84,7 +84,14 @@ def read_result(folder: Path) -> TrainingResult:
             none_calibration=evaluation["none_calibration"],
             labels=tuple(evaluation["labels"]),
             image_size=evaluation["image_size"],
-            provenance=json.loads((folder / PROVENANCE).read_text()),
+            provenance=json.loads((folder / PROVENANCE).read_text()) | _redacted(build),
         )
     except (OSError, ValueError, KeyError) as exc:
         raise DamageloopError(f"The pipeline ended well but left no whole result: {exc}.") from exc
+
+
+def _redacted(build: Path) -> dict[str, int]:
+    """Return how many images of the snapshot were forgotten before this training; nothing where none was."""
+    index = build / "dataset.json"
+    n = json.loads(index.read_text()).get("redacted", 0) if index.is_file() else 0
+    return {"redacted_images": n} if n else {}

@@ -11,14 +11,16 @@ import os
 import sys
 from pathlib import Path
 
-from damageloop.adapters.process_records import MARKER, record
+from damageloop.adapters.process_records import MARKER, end_earlier, record
 
 
 def main(launch_file: Path) -> None:
     """Replace this process by the program that `launch_file` describes; pid and start time stay."""
     content = json.loads(launch_file.read_text(encoding="utf-8"))
     run_folder, name = Path(content["run_folder"]), content["name"]
-    record(run_folder / "processes.json", name, os.getpid())
+    records = run_folder / "processes.json"
+    end_earlier(records, name)
+    record(records, name, os.getpid())
     inherited = dict(os.environ) if content["inherits"] else {}
     environment = inherited | content["environment"] | {MARKER: f"{run_folder}:{name}"}
     os.chdir(content["cwd"])

@@ -22,6 +22,7 @@ from damageloop.adapters.supervisor_config import write_private
 
 MARKER = "DAMAGELOOP_RUN_FOLDER"
 MANAGER = "manager"
+EARLIER_PATIENCE_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,12 @@ def survivors(file: Path) -> dict[psutil.Process, str]:
         found.setdefault(process, name)
     own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     return {process: name for process, name in found.items() if process.pid not in own}
+
+
+def end_earlier(file: Path, name: str) -> None:
+    """End what an earlier process of this program has left: children of a killed one may still hold its port or job."""
+    left = [process for process, program in _marked(file.parent) if program == name and process.pid != os.getpid()]
+    end(left, EARLIER_PATIENCE_S)
 
 
 def is_alive(pid: int) -> bool:

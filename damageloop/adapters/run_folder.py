@@ -24,6 +24,8 @@ _POLL_S = 0.5
 _BEAT_S = 2.0
 # What dvc prints of a stage that a signal ended, as Popen and as a shell tell it.
 _KILLED = re.compile(r"exited with (-\d+|1[3-5]\d)\b")
+_NO_SPACE = re.compile(r"No space left on device|disk is full|Disk quota exceeded")
+_FULL_BELOW_BYTES = 8 * 1024**2
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
@@ -61,7 +63,7 @@ def run_watched(
 
     Raises:
         CancelledError: Within seconds of `is_cancelled`.
-        UnavailableError: If it was killed from outside.
+        UnavailableError: If it was killed from outside, or met a full disk.
         DamageloopError: If it failed; the sentence ends with the last lines of its log.
     """
     build = folder / "build"
@@ -71,13 +73,14 @@ def run_watched(
     # Stages are `python -m ...`: the interpreter that runs us, whatever else is on the path.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     env = {**dvc_environment(), **environment, "PATH": path, "PYTHONUNBUFFERED": "1"}
+    disk = _Disk(folder)
     group = ProcessGroup([sys.executable, *argv], folder, env, log)
     try:
-        code = _watch(group, build / "progress.json", name, progress, is_cancelled)
+        code = _watch(group, build / "progress.json", name, disk, progress, is_cancelled)
     finally:
         group.end()
     if code:
-        _raise_failure(code, log.read_text(errors="replace"), name)
+        _raise_failure(code, log.read_text(errors="replace"), name, disk.was_full)
 
 
 def prune(runs_dir: Path, newest: Path, n_kept: int) -> None:
@@ -86,6 +89,22 @@ def prune(runs_dir: Path, newest: Path, n_kept: int) -> None:
     folders = [path for path in runs_dir.iterdir() if path.is_dir()]
     for old in sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True)[n_kept:]:
         shutil.rmtree(old, ignore_errors=True)
+
+
+def forget_image(runs_dirs: Sequence[Path], sha256: str) -> int:
+    """Remove the copies and labels of an image from all run folders; return how many files went.
+
+    Raises:
+        UnavailableError: If a file can't be removed.
+    """
+    # Hard links: as long as one is there, so are the bytes.
+    found = [path for runs in runs_dirs for path in runs.glob(f"*/build/dataset/*/*/{sha256}.*")]
+    try:
+        for path in found:
+            path.unlink(missing_ok=True)
+    except OSError as exc:
+        raise UnavailableError(f"A copy of image {sha256[:12]} could not be removed: {exc.strerror}.") from exc
+    return len(found)
 
 
 def _clone(workspace: Path, git_tag: str, folder: Path) -> None:
@@ -97,11 +116,31 @@ def _clone(workspace: Path, git_tag: str, folder: Path) -> None:
     part.rename(folder)
 
 
-def _watch(group: ProcessGroup, file: Path, name: str, progress: Progress, is_cancelled: Callable[[], bool]) -> int:
+class _Disk:
+    """Remembers whether a disk was full: what meets that can often not even write it into its log."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.was_full = False
+
+    def look(self) -> None:
+        if shutil.disk_usage(self._folder).free < _FULL_BELOW_BYTES:
+            self.was_full = True
+
+
+def _watch(
+    group: ProcessGroup,
+    file: Path,
+    name: str,
+    disk: _Disk,
+    progress: Progress,
+    is_cancelled: Callable[[], bool],
+) -> int:
     """Wait for the end and return the exit code. Raises CancelledError."""
     told, told_at = (0.0, "starting"), float("-inf")
     while True:
         code = group.wait(_POLL_S)
+        disk.look()
         if code is not None:
             return code
         if is_cancelled():
@@ -120,8 +159,10 @@ def _read_progress(file: Path) -> tuple[float, str] | None:
     return float(content["share"]), str(content["message"])
 
 
-def _raise_failure(code: int, log: str, name: str) -> None:
+def _raise_failure(code: int, log: str, name: str, was_disk_full: bool) -> None:
     text = last_lines(_ANSI.sub("", log.replace("\r", "\n")), 8)
+    if was_disk_full or _NO_SPACE.search(log):
+        raise UnavailableError(f"The {name} found no space left on the disk; make some. Its log ends: {text}")
     # 128 + n after signal n; dvc itself ends with 255 when a stage fails.
     if 128 < code < 160 or _KILLED.search(text):
         raise UnavailableError(f"The {name} was killed from outside: {text}")

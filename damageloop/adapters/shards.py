@@ -7,21 +7,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from damageloop.domain.annotation import LabeledBox, Verdict
-from damageloop.domain.geometry import Box
 from damageloop.domain.snapshot import SHARD_DIGITS, SnapshotEntry, UnlabeledEntry, sharded
-from damageloop.domain.split import Split
-from damageloop.errors import InvalidInputError
+from damageloop.domain.snapshot_shards import Shards, entries_of
 
 # They lie in the manifest's folder, which DVC and every dvc.yaml know already, and no reader of labels looks at them.
 _UNLABELED = "unlabeled-"
 
 
-def manifest_shards(entries: Sequence[SnapshotEntry], unlabeled: Sequence[UnlabeledEntry]) -> dict[str, str]:
+def manifest_shards(shards: Shards, unlabeled: Sequence[UnlabeledEntry]) -> dict[str, str]:
     """Return the shards of a snapshot's manifest: labeled images, and those that are named without a label."""
-    labeled = sharded([entry.manifest_row() for entry in entries])
     named = sharded([entry.manifest_row() for entry in unlabeled])
-    return labeled | {f"{_UNLABELED}{name}": text for name, text in named.items()}
+    return {**shards.manifest, **{f"{_UNLABELED}{name}": text for name, text in named.items()}}
+
+
+def shards_of_files(manifest: Mapping[str, bytes], annotations: Mapping[str, bytes]) -> Shards:
+    """Return the shards that the files of the two folders hold, by file name; unlabeled images are left out."""
+    return Shards(*(_texts(files) for files in (manifest, annotations)))
 
 
 def read_unlabeled(manifest: Path) -> tuple[UnlabeledEntry, ...]:
@@ -53,27 +54,15 @@ def read_entries(manifest: Path, annotations: Path) -> tuple[SnapshotEntry, ...]
     Raises:
         InvalidInputError: If the two folders are not about the same images.
     """
-    said = {row["sha256"]: row for row in _rows(annotations)}
-    known = {row["sha256"]: row for row in _rows(manifest)}
-    if said.keys() != known.keys():
-        raise InvalidInputError("Manifest and annotations of the snapshot are not about the same images.")
-    return tuple(_entry(known[sha256], said[sha256]) for sha256 in sorted(known))
+    return entries_of(list(_rows(manifest)), list(_rows(annotations)))
+
+
+def _texts(files: Mapping[str, bytes]) -> dict[str, str]:
+    names = {name.removesuffix(".jsonl"): name for name in sorted(files)}
+    return {shard: files[name].decode() for shard, name in names.items() if len(shard) == SHARD_DIGITS}
 
 
 def _rows(folder: Path, pattern: str = f"{'?' * SHARD_DIGITS}.jsonl") -> Iterator[dict[str, Any]]:
     for path in sorted(folder.glob(pattern)):
         for line in path.read_text().splitlines():
             yield json.loads(line)
-
-
-def _entry(manifest_row: Mapping[str, Any], annotation_row: Mapping[str, Any]) -> SnapshotEntry:
-    return SnapshotEntry(
-        sha256=manifest_row["sha256"],
-        extension=manifest_row["extension"],
-        size_wh=(manifest_row["width"], manifest_row["height"]),
-        vehicle=manifest_row["vehicle"],
-        split=Split(manifest_row["split"]),
-        verdict=Verdict(annotation_row["verdict"]),
-        boxes=tuple(LabeledBox(name, Box(*corners)) for name, *corners in annotation_row["boxes"]),
-        joined_group=manifest_row.get("group"),
-    )

@@ -22,6 +22,9 @@ from damageloop.errors import ConflictError, InvalidInputError
 # A socket's path may have 107 bytes, and supervisord binds it under its name plus "." and a process id first.
 MAX_SOCKET_BYTES = 96
 LAUNCHER = "damageloop.adapters.process_launcher"
+# Each retry waits a second longer than the one before: a program that a full disk keeps from starting is tried for
+# more than an hour, and starts by itself when there is space again.
+START_RETRIES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +160,7 @@ class RunFolder:
             autostart="false",
             autorestart="true" if spec.autorestart else "false",
             startsecs="1",
-            startretries="3",
+            startretries=str(START_RETRIES),
             stopwaitsecs=str(spec.stop_seconds),
             stopasgroup="true",
             killasgroup="true",

@@ -11,6 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from damageloop.adapters.clock import SystemClock
+from damageloop.adapters.dvc import DvcSnapshotStore
 from damageloop.adapters.identifiers import time_ordered_id
 from damageloop.adapters.image_decoding import ImageLimits
 from damageloop.adapters.image_reader import LimitedImageReader
@@ -22,23 +23,28 @@ from damageloop.adapters.thumbnail import shrink
 from damageloop.bootstrap.background_nudge import BackgroundNudge
 from damageloop.bootstrap.background_queue import BackgroundQueue
 from damageloop.bootstrap.champion import make_champion_loader
+from damageloop.bootstrap.champions import Champions, make_champions
 from damageloop.bootstrap.curation import Curation, make_curation
 from damageloop.bootstrap.database import make_unit_of_work_factory
-from damageloop.bootstrap.estimates import Estimates, make_estimates
+from damageloop.bootstrap.estimates import Estimates
+from damageloop.bootstrap.live_params import LiveParams
 from damageloop.bootstrap.rounds import Rounds, make_rounds
 from damageloop.errors import DamageloopError
 from damageloop.params import Params, load_params
 from damageloop.ports import FeatureStore
 from damageloop.ports.persistence import UnitOfWorkFactory
-from damageloop.services.answer_damage import AnswerDamage
-from damageloop.services.browse import Browse
-from damageloop.services.cancel_job import CancelJob
-from damageloop.services.find_similar import FindSimilar, SimilarImages
-from damageloop.services.keys import Keys
-from damageloop.services.ledger import Ledger
-from damageloop.services.note_review_event import NoteReviewEvent
-from damageloop.services.serving_champion import ChampionLoader
-from damageloop.services.thumbnails import Thumbnails
+from damageloop.services.images.find_similar import FindSimilar, SimilarImages
+from damageloop.services.images.forget import Forget
+from damageloop.services.images.thumbnails import Thumbnails
+from damageloop.services.insight.browse import Browse
+from damageloop.services.loop.cancel_job import CancelJob, RetryJob
+from damageloop.services.loop.ledger import Ledger
+from damageloop.services.loop.triggers import Triggers
+from damageloop.services.reviews.note_review_event import NoteReviewEvent
+from damageloop.services.serving.answer_damage import AnswerDamage
+from damageloop.services.serving.keys import Keys
+from damageloop.services.serving.serving_champion import ChampionLoader
+from damageloop.services.snapshots.inspect_snapshots import InspectSnapshots
 from damageloop.settings import Settings
 
 if TYPE_CHECKING:
@@ -59,14 +65,19 @@ class ApiServices:
     params: Params
     keys: Keys
     champion: ChampionLoader
+    champions: Champions
     answer_damage: AnswerDamage
     browse: Browse
     cancel_job: CancelJob
+    retry_job: RetryJob
+    triggers: Triggers
     note_review_event: NoteReviewEvent
     rounds: Rounds
     estimates: Estimates
+    inspect_snapshots: Callable[[], InspectSnapshots]
     curation: Curation
     find_similar: Callable[[int, int], SimilarImages]
+    forget: Forget
     thumbnails: Thumbnails
     webhook_secret: Callable[[], str | None]
     close_nudge: Callable[[], None] = lambda: None
@@ -87,7 +98,8 @@ def build_api(settings: Settings) -> ApiServices:
     Raises:
         InvalidInputError: If params.yaml is missing or wrong.
     """
-    params, clock = load_params(settings.params_file), SystemClock()
+    live, clock = LiveParams(settings.params_file), SystemClock()
+    params = live()
     units = make_unit_of_work_factory(settings, clock)
     champion = make_champion_loader(settings, params, units)
     reader = make_image_reader(params)
@@ -97,18 +109,29 @@ def build_api(settings: Settings) -> ApiServices:
         params=params,
         keys=Keys(units, clock),
         champion=champion,
-        answer_damage=AnswerDamage(units, champion, reader, clock, time_ordered_id, params.serving),
+        champions=make_champions(units, FolderReleaseStore(settings.release_store), clock, nudge),
+        answer_damage=AnswerDamage(units, champion, reader, clock, time_ordered_id, params.serving, live.former_names),
         browse=Browse(units),
-        cancel_job=CancelJob(units),
+        cancel_job=CancelJob(units, clock),
+        retry_job=RetryJob(ledger),
+        triggers=Triggers(units, clock, params, nudge),
         note_review_event=NoteReviewEvent(units, clock, nudge),
         rounds=make_rounds(units, ledger, clock, params, nudge),
         curation=_curation(settings, params, units, ledger),
         find_similar=_find_similar(settings, units),
+        forget=Forget(units, clock, nudge),
         thumbnails=Thumbnails(units, make_image_store(settings, params), shrink),
-        estimates=make_estimates(units, FolderReleaseStore(settings.release_store), params),
+        estimates=Estimates(units, FolderReleaseStore(settings.release_store), live),
+        inspect_snapshots=lambda: _inspect_snapshots(settings, units),
         webhook_secret=lambda: _secret(settings),
         close_nudge=_in_turn(nudge.close, queue.close),
     )
+
+
+def _inspect_snapshots(settings: Settings, units: UnitOfWorkFactory) -> InspectSnapshots:
+    # Parameters as they are now: the checks of the next snapshot go by them.
+    store = DvcSnapshotStore(settings.workspace_dir, settings.dvc_remote)
+    return InspectSnapshots(units, store, load_params(settings.params_file))
 
 
 def _curation(settings: Settings, params: Params, units: UnitOfWorkFactory, ledger: Ledger) -> Curation:

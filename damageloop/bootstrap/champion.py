@@ -9,7 +9,7 @@ from damageloop.domain.release import ReleaseManifest
 from damageloop.params import Params
 from damageloop.ports import Detector
 from damageloop.ports.persistence import UnitOfWorkFactory
-from damageloop.services.serving_champion import ChampionLoader
+from damageloop.services.serving.serving_champion import ChampionLoader
 from damageloop.settings import Settings
 
 

@@ -34,7 +34,7 @@ def make_supervisor(say: Callable[[str], None], settings: Settings | None = None
 def answer_photos(paths: Sequence[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Yield each photo's answer by the champion, in the API's schema; a file that can't be read has an error."""
     from damageloop.bootstrap.api import build_api
-    from damageloop.services.answer_damage import NoReadableImageError, answer_unreadable
+    from damageloop.services.serving.answer_damage import NoReadableImageError, answer_unreadable
 
     services = build_api(Settings())
     services.champion.load_now()

@@ -13,11 +13,13 @@ from damageloop.errors import ConflictError
 from damageloop.params import Params, load_params
 from damageloop.ports import Clock, ToolIdentity
 from damageloop.ports.persistence import UnitOfWorkFactory
-from damageloop.services.ledger import Ledger
-from damageloop.services.receive_reviews import IDENTITY
+from damageloop.services.loop.ledger import Ledger
+from damageloop.services.reviews.receive_reviews import IDENTITY
 from damageloop.settings import Settings
 
 if TYPE_CHECKING:
+    from celery import Celery
+
     from damageloop.adapters.celery import CeleryJobQueue
     from damageloop.adapters.dvc import DvcSnapshotStore
     from damageloop.adapters.features.store import ParquetFeatureStore
@@ -122,17 +124,30 @@ class Core:
         from damageloop.adapters.label_studio.client import LabelStudioTool
 
         token = self.settings.label_studio_token.read_text().strip()
-        return LabelStudioTool(self.settings.label_studio, token, self.tool_identity.project_id)
+        project_id, former = self.tool_identity.project_id, self.params.labels.former
+        return LabelStudioTool(self.settings.label_studio, token, project_id, former=former)
+
+    @cached_property
+    def _celery(self) -> Celery:
+        from damageloop.adapters.celery import make_celery
+
+        return make_celery(self.settings.broker_url, self.settings.root / "broker")
 
     @cached_property
     def queue(self) -> CeleryJobQueue:
-        from damageloop.adapters.celery import CeleryJobQueue, make_celery
+        from damageloop.adapters.celery import CeleryJobQueue
 
-        return CeleryJobQueue(make_celery(self.settings.broker_url, self.settings.root / "broker"))
+        return CeleryJobQueue(self._celery)
+
+    def nudge(self) -> None:
+        """Ask for a turn of the loop now. Raises UnavailableError; the loop turns soon anyway."""
+        from damageloop.adapters.celery import LoopNudge
+
+        LoopNudge(self._celery).send()
 
     @cached_property
     def ledger(self) -> Ledger:
-        return Ledger(self.units, self.queue, self.clock)
+        return Ledger(self.units, self.queue, self.clock, self.nudge)
 
     @property
     def detection_rules(self) -> DetectionRules:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from damageloop.params import Params
 from damageloop.ports import FeatureStore, MapStore
 from damageloop.ports.persistence import UnitOfWorkFactory
-from damageloop.services.embed_crops import SimilarCrops
-from damageloop.services.embedding_map import EmbeddingMaps
-from damageloop.services.label_errors import LabelErrors
-from damageloop.services.ledger import Ledger
-from damageloop.services.request_images import RequestImages
-from damageloop.services.subsets import Subsets
+from damageloop.services.images.embed_crops import SimilarCrops
+from damageloop.services.images.embedding_map import EmbeddingMaps
+from damageloop.services.images.request_images import RequestImages
+from damageloop.services.images.subsets import Subsets
+from damageloop.services.loop.ledger import Ledger
+from damageloop.services.reviews.label_errors import LabelErrors
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,8 @@ def make_curation(
 ) -> Curation:
     """Return the services; nothing is read or loaded before one is called."""
     return Curation(
-        subsets=Subsets(units, ledger.clock),
-        label_errors=LabelErrors(units, RequestImages(units, ledger.clock), ledger),
+        subsets=Subsets(units, ledger.clock, params),
+        label_errors=LabelErrors(units, RequestImages(units, ledger.clock), ledger, params),
         maps=EmbeddingMaps(units, maps, ledger, params),
-        similar_crops=SimilarCrops(units, load_features),
+        similar_crops=SimilarCrops(units, load_features, params),
     )

@@ -10,14 +10,21 @@ import httpx
 
 from damageloop.adapters.database.migrate import is_current
 from damageloop.adapters.label_studio.inspection import inspect
+from damageloop.adapters.label_studio.regions import labeling_config
 from damageloop.adapters.secrets import Secrets
+from damageloop.bootstrap import versions
 from damageloop.bootstrap.api import WEBHOOK_SECRET
 from damageloop.bootstrap.core import Core
 from damageloop.bootstrap.initialise import ADMIN_KEY, LABEL_STUDIO_TOKEN, webhook_url
 from damageloop.bootstrap.project_checks import Expected, Finding, judge
+from damageloop.bootstrap.training_room import room_for_training
+from damageloop.domain.training_needs import in_words
 from damageloop.errors import ConflictError, DamageloopError, InvalidInputError, NotFoundError, UnavailableError
 from damageloop.params import load_params
-from damageloop.services.renew_pre_annotations import RENEWED
+from damageloop.services.models.align_registry import REGISTRY_PROBLEM
+from damageloop.services.models.champion_release import release_problem
+from damageloop.services.reviews.change_classes import is_applied
+from damageloop.services.rounds.renew_pre_annotations import RENEWED
 from damageloop.settings import Settings
 
 LOW_DISK_BYTES = 2 * 1024**3
@@ -40,6 +47,8 @@ def examine(settings: Settings) -> list[Check]:
         "parameters": lambda: (bool(load_params(settings.params_file)), str(settings.params_file), ""),
         "secrets": lambda: _secrets(settings),
         "database": lambda: _database(settings),
+        "classes": lambda: _classes(core),
+        "champion": lambda: _champion(core),
         "disk": lambda: _disk(settings),
         "weights": lambda: _weights(core),
         "mlflow": lambda: _answers(f"{settings.mlflow}/health", "`damageloop up` starts it"),
@@ -47,7 +56,32 @@ def examine(settings: Settings) -> list[Check]:
         "ml backend": lambda: _answers(f"{settings.ml_backend_url}/health", "`damageloop up` starts it"),
         "label studio": lambda: _answers(f"{settings.label_studio}/health", "`damageloop up` starts it"),
     }
+    checks |= _versions(settings) | {"training": lambda: _training(core)}
     return [*(_checked(name, check) for name, check in checks.items()), *_project(core)]
+
+
+def examine_training(settings: Settings) -> list[Check]:
+    """Return what a training needs: the base's weights, and room for it."""
+    core = Core(settings)
+    return [_checked("weights", lambda: _weights(core)), _checked("training", lambda: _training(core))]
+
+
+def _versions(settings: Settings) -> dict[str, Callable[[], Finding]]:
+    return {
+        "python": versions.python_version,
+        "lock": versions.locked_versions,
+        "workspace tools": versions.workspace_tools,
+        "database version": lambda: versions.database(settings),
+        "broker": lambda: versions.broker(settings),
+        "mlflow version": lambda: versions.mlflow(settings),
+        "label studio version": lambda: versions.label_studio(settings),
+        "clocks": lambda: versions.clocks(settings),
+    }
+
+
+def _training(core: Core) -> Finding:
+    room = room_for_training(core)
+    return not room.shortfalls, in_words(room.needed, room.present), " ".join(room.shortfalls)
 
 
 def _project(core: Core) -> list[Check]:
@@ -71,6 +105,7 @@ def _judged(core: Core) -> dict[str, Finding]:
         webhook_secret=Secrets(settings.secrets_dir).read(WEBHOOK_SECRET),
         ml_backend_url=settings.ml_backend_url,
         bound_version=None if renewed is None else str(renewed),
+        label_config=labeling_config(core.params.labels.classes, core.params.labels.former),
     )
     token = settings.label_studio_token.read_text().strip()
     return judge(inspect(settings.label_studio, token, core.tool_identity.project_id), expected)
@@ -114,6 +149,27 @@ def _secrets(settings: Settings) -> Finding:
 def _database(settings: Settings) -> Finding:
     shown = settings.database if settings.database.startswith("sqlite") else "the configured database"
     return is_current(settings.database), shown, "`damageloop init` migrates it"
+
+
+def _classes(core: Core) -> Finding:
+    with core.units(read_only=True) as work:
+        follows = is_applied(work, core.params)
+    detail = "annotations follow labels" if follows else "annotations are not read under the names of labels yet"
+    return follows, f"{detail} of {core.settings.params_file.name}", "`damageloop labels apply` brings them to it"
+
+
+def _champion(core: Core) -> Finding:
+    with core.units(read_only=True) as work:
+        champion = work.models.champion()
+        problem = release_problem(work, core.releases)
+        registry = work.facts.get(REGISTRY_PROBLEM)
+    if champion is None:
+        return True, "none yet", ""
+    version = champion.model_version
+    mend = f"`damageloop models repair {version}` fetches it from MLflow; `damageloop rollback` goes back"
+    if problem or registry:
+        return False, problem or str(registry), mend if problem else "restore MLflow's backup, or leave it so"
+    return True, f"version {version}, its release is whole", ""
 
 
 def _disk(settings: Settings) -> Finding:

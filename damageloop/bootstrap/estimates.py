@@ -2,29 +2,57 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
+from damageloop.domain.release import with_current_names
 from damageloop.params import Params
 from damageloop.ports import ReleaseStore
 from damageloop.ports.persistence import UnitOfWorkFactory
-from damageloop.services.advise_stopping import AdviseStopping
-from damageloop.services.estimate_pool import EstimatePool
-from damageloop.services.kpis import Kpis
-from damageloop.services.review_times import ReviewTimes
+from damageloop.services.insight.advise_stopping import AdviseStopping
+from damageloop.services.insight.estimate_pool import EstimatePool
+from damageloop.services.insight.kpis import Kpis
+from damageloop.services.reviews.remembered_reviews import RememberedReviews
+from damageloop.services.reviews.review_times import ReviewTimes
 
 
 @dataclass(frozen=True, slots=True)
 class Estimates:
-    """What can be estimated from reviews; each reads the database when it is called."""
+    """What can be estimated from reviews, on the parameters of the moment; each reads the database when it is called.
 
-    estimate_pool: EstimatePool
-    review_times: ReviewTimes
-    advise_stopping: AdviseStopping
-    kpis: Kpis
+    Attributes:
+        releases: Holds the working thresholds of each model.
+        params: Returns the parameters: classes come and go while a process lives.
+        reviews: Remembers what was read: a page that asks for figures every few seconds reads nothing twice.
+    """
+
+    units: UnitOfWorkFactory
+    releases: ReleaseStore
+    params: Callable[[], Params]
+    reviews: RememberedReviews = field(default_factory=RememberedReviews, compare=False)
+
+    @property
+    def estimate_pool(self) -> EstimatePool:
+        params = self.params()
+
+        def thresholds(version: int) -> dict[str, float]:
+            return with_current_names(self.releases.manifest(version), params.labels.former).thresholds
+
+        return EstimatePool(self.units, thresholds, params, self.reviews)
+
+    @property
+    def review_times(self) -> ReviewTimes:
+        return ReviewTimes(self.units, self.params(), self.reviews)
+
+    @property
+    def advise_stopping(self) -> AdviseStopping:
+        return AdviseStopping(self.units, self.estimate_pool, self.params(), self.reviews)
+
+    @property
+    def kpis(self) -> Kpis:
+        return Kpis(self.units, self.review_times, self.estimate_pool)
 
 
 def make_estimates(units: UnitOfWorkFactory, releases: ReleaseStore, params: Params) -> Estimates:
-    """Return the services; `releases` holds the working thresholds of each model."""
-    pool = EstimatePool(units, lambda version: releases.manifest(version).thresholds, params)
-    times = ReviewTimes(units, params)
-    return Estimates(pool, times, AdviseStopping(units, pool, params), Kpis(units, times, pool))
+    """Return the services on parameters that stay as they are."""
+    return Estimates(units, releases, lambda: params)

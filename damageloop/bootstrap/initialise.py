@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from damageloop.adapters.database.migrate import upgrade
+from damageloop.adapters.database.migrate import upgrade as migrate
 from damageloop.adapters.secrets import Secrets
 from damageloop.bootstrap.api import WEBHOOK_SECRET
 from damageloop.bootstrap.cli import make_supervisor
@@ -16,9 +16,9 @@ from damageloop.bootstrap.processes import LABEL_STUDIO_PASSWORD
 from damageloop.domain.key import Scope, hash_of_key
 from damageloop.errors import NotFoundError
 from damageloop.params import load_params
-from damageloop.services.keys import Keys
-from damageloop.services.receive_reviews import IDENTITY
-from damageloop.services.register_base import RegisterBase
+from damageloop.services.models.register_base import RegisterBase
+from damageloop.services.reviews.receive_reviews import IDENTITY
+from damageloop.services.serving.keys import Keys
 from damageloop.settings import Settings
 
 Say = Callable[[str], None]
@@ -44,7 +44,7 @@ def initialise(settings: Settings, params_file: Path | None, say: Say) -> None:
     first_params = params_file or template("params.yaml")
     load_params(first_params)
     _make_home(settings, say)
-    upgrade(settings.database)
+    _bring_database(settings, say)
     say("database      migrated")
     _make_workspace(settings, first_params, say)
     core = Core(settings)
@@ -64,9 +64,13 @@ def is_initialised(settings: Settings) -> bool:
         return work.facts.get(IDENTITY) is not None
 
 
-def refresh(settings: Settings) -> None:
-    """Bring an initialised home to this code and this place: it may be older, or have been moved."""
-    upgrade(settings.database)
+def refresh(settings: Settings, say: Say) -> None:
+    """Bring an initialised home to this code and this place: it may be older, or have been moved.
+
+    Raises:
+        ConflictError: If it is older and runs, is of a newer release, or can't be upgraded; it is then as it was.
+    """
+    _bring_database(settings, say)
     _make_workspace(settings, settings.params_file, lambda _: None)
 
 
@@ -82,6 +86,17 @@ def reconnect(settings: Settings) -> None:
 def webhook_url(settings: Settings) -> str:
     """Return where Label Studio sends its events."""
     return f"{settings.api_url}/v1/webhooks/label-studio"
+
+
+def _bring_database(settings: Settings, say: Say) -> None:
+    """Make the tables; a database of an older release is upgraded with all that belongs to it, after a backup."""
+    from damageloop.bootstrap.upgrade import has_older_database, upgrade
+
+    if has_older_database(settings):
+        say("This home is of an older release; it is upgraded after a backup.")
+        upgrade(settings, say)
+    else:
+        migrate(settings.database)
 
 
 def _make_home(settings: Settings, say: Say) -> None:
@@ -136,6 +151,7 @@ def _connect_label_studio(core: Core) -> None:
     (images / "sha256").mkdir(parents=True, exist_ok=True)
     plan = ProjectPlan(
         classes=core.params.labels.classes,
+        former=core.params.labels.former,
         storage_dir=images / "sha256",
         webhook_url=webhook_url(settings),
         webhook_secret=kept.read(WEBHOOK_SECRET),

@@ -24,12 +24,13 @@ TRAPS = {
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the project should be. `bound_version` is None before the first round."""
+    """What the project should be. `bound_version` is None before the first round; None of labels judges none."""
 
     webhook_url: str
     webhook_secret: str = field(repr=False)
     ml_backend_url: str
     bound_version: str | None
+    label_config: str | None = None
 
 
 def judge(state: ProjectState, expected: Expected) -> dict[str, Finding]:
@@ -37,6 +38,7 @@ def judge(state: ProjectState, expected: Expected) -> dict[str, Finding]:
     return {
         "label studio project": (True, f"project {state.project_id}", ""),
         **{f"project {name}": _setting(state, name) for name in PROJECT_SETTINGS},
+        "labels": _labels(state, expected.label_config),
         "queue order": _queue_order(state, expected.bound_version),
         "webhook": _webhook(state, expected),
         "other webhooks": _other_webhooks(state, expected),
@@ -49,6 +51,13 @@ def _setting(state: ProjectState, name: str) -> Finding:
     if found == wanted:
         return True, repr(found), ""
     return False, f"{found!r} instead of {wanted!r}: {TRAPS[name]}", INIT
+
+
+def _labels(state: ProjectState, wanted: str | None) -> Finding:
+    """Tell whether annotators are offered the classes of params.yaml."""
+    if wanted is None or state.label_config == wanted:
+        return True, "Label Studio offers the classes of params.yaml", ""
+    return False, "Label Studio offers other classes than params.yaml names", "`damageloop labels apply` sets them"
 
 
 def _queue_order(state: ProjectState, wanted: str | None) -> Finding:

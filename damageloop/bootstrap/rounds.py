@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from damageloop.params import Params
 from damageloop.ports import Clock
 from damageloop.ports.persistence import UnitOfWorkFactory
-from damageloop.services.ask_for_round import AskForRound, AskToCloseRound
-from damageloop.services.ledger import Ledger
-from damageloop.services.request_images import RequestImages
-from damageloop.services.round_progress import ShowRound
+from damageloop.services.images.request_images import RequestImages
+from damageloop.services.loop.ledger import Ledger
+from damageloop.services.rounds.ask_for_round import AskForRound, AskToCloseRound
+from damageloop.services.rounds.round_progress import ShowRound
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from pathlib import Path
 from damageloop.bootstrap.core import Core
 from damageloop.errors import NotFoundError
 from damageloop.ports.sweep import Study
-from damageloop.services.apply_sweep import ApplySweep
-from damageloop.services.request_sweep import RequestSweep
-from damageloop.services.sweep import RunSweep
+from damageloop.services.models.apply_sweep import ApplySweep
+from damageloop.services.models.request_sweep import RequestSweep
+from damageloop.services.models.sweep import RunSweep
 
 
 def make_request_sweep(core: Core) -> RequestSweep:

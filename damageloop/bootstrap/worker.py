@@ -8,31 +8,38 @@ from functools import cache
 from typing import Any
 
 from damageloop.bootstrap.core import Core
+from damageloop.bootstrap.forgetting import make_forget_everywhere, make_retention
 from damageloop.domain.job import JobKind, JobState
+from damageloop.domain.release import with_current_names
 from damageloop.ports import Detector, Handler, JobContext
-from damageloop.services.advance_loop import AdvanceLoop
-from damageloop.services.build_snapshot import BuildSnapshot, Provenance
-from damageloop.services.close_round import CloseRound
-from damageloop.services.decide_promotion import DecidePromotion
-from damageloop.services.describe_pool import Describe, DescribePool
-from damageloop.services.embed_crops import EmbedCrops
-from damageloop.services.embedding_map import MakeEmbeddingMap
-from damageloop.services.feature_source import PIXELS
-from damageloop.services.find_label_errors import FindLabelErrors
-from damageloop.services.join_duplicates import JoinAfter, JoinDuplicates
-from damageloop.services.label_errors import LabelErrors
-from damageloop.services.open_round import OpenRound
-from damageloop.services.plan_loop import Plan
-from damageloop.services.pre_annotations import PreAnnotationSender
-from damageloop.services.promote import Promote
-from damageloop.services.receive_reviews import ReceiveReviews
-from damageloop.services.register_base import FEATURE_VERSION
-from damageloop.services.renew_pre_annotations import RenewPreAnnotations
-from damageloop.services.request_images import RequestImages
-from damageloop.services.score_pool import ScorePool
-from damageloop.services.sweep import RunSweep
-from damageloop.services.take_out_skipped import TakeOutSkipped
-from damageloop.services.train_challenger import TrainChallenger
+from damageloop.services.images.describe_pool import Describe, DescribePool
+from damageloop.services.images.embed_crops import EmbedCrops
+from damageloop.services.images.embedding_map import MakeEmbeddingMap
+from damageloop.services.images.feature_source import PIXELS
+from damageloop.services.images.forget import ForgetEverywhere
+from damageloop.services.images.join_duplicates import JoinAfter, JoinDuplicates
+from damageloop.services.images.request_images import RequestImages
+from damageloop.services.images.retention import RetentionReport
+from damageloop.services.images.score_pool import ScorePool
+from damageloop.services.loop.advance_loop import AdvanceLoop
+from damageloop.services.loop.plan_loop import Plan
+from damageloop.services.models.align_registry import AlignRegistry
+from damageloop.services.models.decide_promotion import DecidePromotion
+from damageloop.services.models.follow_promotion import FollowPromotion
+from damageloop.services.models.promote import Promote
+from damageloop.services.models.register_base import FEATURE_VERSION
+from damageloop.services.models.sweep import RunSweep
+from damageloop.services.models.train_challenger import TrainChallenger
+from damageloop.services.reviews.find_label_errors import FindLabelErrors
+from damageloop.services.reviews.label_errors import LabelErrors
+from damageloop.services.reviews.receive_reviews import ReceiveReviews
+from damageloop.services.reviews.second_opinions import SecondOpinions
+from damageloop.services.rounds.close_round import CloseRound
+from damageloop.services.rounds.open_round import OpenRound
+from damageloop.services.rounds.pre_annotations import PreAnnotationSender
+from damageloop.services.rounds.renew_pre_annotations import RenewPreAnnotations
+from damageloop.services.rounds.take_out_skipped import TakeOutSkipped
+from damageloop.services.snapshots.build_snapshot import BuildSnapshot, Provenance
 from damageloop.settings import Settings
 
 
@@ -54,15 +61,18 @@ class Worker:
             JobKind.OPEN_ROUND: _late(self._open_round),
             JobKind.CLOSE_ROUND: _late(self._close_round),
             JobKind.BUILD_SNAPSHOT: _late(self._build_snapshot),
-            JobKind.TRAIN_CHALLENGER: _late(self._train),
+            JobKind.TRAIN_CHALLENGER: _late(self._train_with_room),
             JobKind.SWEEP: _late(self._sweep),
             JobKind.DECIDE_PROMOTION: _late(self._decide),
             JobKind.PROMOTE: _late(self.promote),
+            JobKind.FOLLOW_PROMOTION: _late(self._follow_promotion),
             JobKind.RENEW_PRE_ANNOTATIONS: _late(self._renew),
             JobKind.FIND_LABEL_ERRORS: _late(self._find_label_errors),
             JobKind.EMBEDDING_MAP: _late(self._embedding_map),
             JobKind.EMBED_CROPS: _late(self._embed_crops),
             JobKind.TAKE_OUT_SKIPPED: _late(self._take_out_skipped),
+            JobKind.FORGET: _late(self.forget_everywhere),
+            JobKind.SECOND_OPINIONS: _late(self._second_opinions),
         }
 
     def receive_reviews(self) -> ReceiveReviews:
@@ -81,18 +91,38 @@ class Worker:
         return ScorePool(core.units, core.images, core.features, self.load_detector, core.clock, core.params)
 
     def promote(self) -> Promote:
-        return Promote(self.core.units, self.core.registry, self.core.releases, self.core.clock)
+        return Promote(self.core.units, self.core.releases, self.core.clock)
+
+    def align_registry(self) -> AlignRegistry:
+        return AlignRegistry(self.core.units, self.core.registry, self.core.clock)
+
+    def _follow_promotion(self) -> FollowPromotion:
+        from damageloop.adapters.serving_probe import HttpServingProbe
+
+        core, probe = self.core, HttpServingProbe(self.core.settings.api_url)
+        return FollowPromotion(core.units, self.align_registry(), core.releases, probe, core.clock)
 
     def label_errors(self) -> LabelErrors:
         core = self.core
-        return LabelErrors(core.units, RequestImages(core.units, core.clock), core.ledger)
+        return LabelErrors(core.units, RequestImages(core.units, core.clock), core.ledger, core.params)
+
+    def forget_everywhere(self) -> ForgetEverywhere:
+        return make_forget_everywhere(self.core)
+
+    def apply_retention(self) -> RetentionReport:
+        """Remove what is kept too long, and once more what came back of forgotten images."""
+        report = make_retention(self.core)()
+        self.forget_everywhere().again()
+        return report
 
     def load_detector(self, version: int) -> Detector:
         """Return the detector of a version from its verified release folder."""
         from damageloop.adapters.openvino import OpenVinoDetector
 
         folder = self.core.releases.folder(version)
-        return OpenVinoDetector(folder, self.core.releases.manifest(version), self.core.detection_rules)
+        # Under the names that classes have now, as everything else in the database.
+        manifest = with_current_names(self.core.releases.manifest(version), self.core.params.labels.former)
+        return OpenVinoDetector(folder, manifest, self.core.detection_rules)
 
     def _score_and_join(self) -> Handler:
         core = self.core
@@ -132,6 +162,10 @@ class Worker:
     def _take_out_skipped(self) -> TakeOutSkipped:
         return TakeOutSkipped(self.core.units, self.core.tool)
 
+    def _second_opinions(self) -> SecondOpinions:
+        core = self.core
+        return SecondOpinions(core.units, core.tool, self._sender(), core.clock, core.params)
+
     def _build_snapshot(self) -> BuildSnapshot:
         core = self.core
         return BuildSnapshot(core.units, core.snapshots, self._provenance, core.clock, core.params)
@@ -142,6 +176,11 @@ class Worker:
 
         name = self.core.params.model.base
         return Provenance(_code_revision(), lock_hash(), name, find_base(name, self.core.weights_folders).sha256)
+
+    def _train_with_room(self) -> Handler:
+        from damageloop.bootstrap.training_room import TrainWithRoom, room_for_training
+
+        return TrainWithRoom(lambda: room_for_training(self.core), self._train())
 
     def _train(self) -> TrainChallenger:
         from damageloop.adapters.pipeline import DvcPipelineRunner
@@ -158,7 +197,7 @@ class Worker:
         runner = DvcPipelineRunner(
             settings.workspace_dir, settings.root / "runs", remote_url=settings.dvc_remote, environment=environment
         )
-        return TrainChallenger(core.units, runner, core.registry, core.releases, core.clock, core.params)
+        return TrainChallenger(core.units, runner, core.registry, core.releases, core.clock, core.snapshots, _running)
 
     def _sweep(self) -> RunSweep:
         from damageloop.bootstrap.sweep import make_run_sweep
@@ -206,6 +245,12 @@ def _code_revision() -> str:
     from damageloop.adapters.provenance import code_revision
 
     return code_revision()
+
+
+def _running() -> dict[str, str]:
+    from damageloop.adapters.provenance import lock_hash
+
+    return {"code_revision": _code_revision(), "lock_hash": lock_hash()}
 
 
 def _late(make: Callable[[], Handler]) -> Handler:

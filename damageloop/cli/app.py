@@ -4,7 +4,25 @@ from __future__ import annotations
 
 import typer
 
-from damageloop.cli import data, jobs, keys, label_errors, models, platform, rounds, similar, subsets, sweep
+from damageloop.cli import (
+    backup,
+    data,
+    evaluate,
+    forget,
+    jobs,
+    keys,
+    label_errors,
+    labels,
+    models,
+    platform,
+    promotion,
+    rounds,
+    similar,
+    snapshots,
+    subsets,
+    sweep,
+    triggers,
+)
 
 app = typer.Typer(
     name="damageloop",
@@ -12,14 +30,17 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for group in (platform, data, models):
+for group in (platform, data, models, evaluate, promotion, backup, forget):
     group.register(app)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(keys.app, name="keys")
 app.add_typer(rounds.app, name="rounds")
 similar.register(rounds.image_app)
 app.add_typer(rounds.image_app, name="images")
+snapshots.register(rounds.snapshot_app)
 app.add_typer(rounds.snapshot_app, name="snapshot")
 app.add_typer(sweep.app, name="sweep")
+app.add_typer(triggers.app, name="triggers")
 app.add_typer(label_errors.app, name="label-errors")
+app.add_typer(labels.app, name="labels")
 app.add_typer(subsets.app, name="subsets")

@@ -13,7 +13,7 @@ from damageloop.bootstrap.cli import make_core
 from damageloop.cli.output import JsonOption, print_json, say
 from damageloop.domain.annotation import ImportedTruth
 from damageloop.errors import InvalidInputError
-from damageloop.services.ingest_images import IngestImages, IngestReport, find_photos
+from damageloop.services.images.ingest_images import IngestImages, IngestReport, find_photos
 
 FORMATS = ("coco",)
 

@@ -6,8 +6,8 @@ from dataclasses import asdict
 from typing import Any
 
 from active_learning.estimation import Estimate
-from damageloop.services.advise_stopping import StoppingReport
-from damageloop.services.kpis import KpiReport
+from damageloop.services.insight.advise_stopping import StoppingReport
+from damageloop.services.insight.kpis import KpiReport
 
 
 def estimates_json(kpis: KpiReport, stopping: StoppingReport) -> dict[str, Any]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from getpass import getuser
 from typing import Annotated
 
 import typer
 
 from damageloop.bootstrap.cli import make_core
 from damageloop.cli.output import JsonOption, print_json, print_table, say
-from damageloop.domain.job import ACTIVE_STATES, Job, JobRequest
-from damageloop.errors import ConflictError
-from damageloop.services.cancel_job import CancelJob
+from damageloop.domain.job import Job
+from damageloop.services.loop.cancel_job import CancelJob, RetryJob
 
 app = typer.Typer(help="Jobs: list, cancel, retry.", invoke_without_command=True)
 
@@ -35,21 +35,17 @@ def list_jobs(
 
 @app.command()
 def cancel(job_id: int) -> None:
-    """Ask a job to end; what it had finished stays."""
-    CancelJob(make_core().units)(job_id)
-    say(f"Job {job_id} is asked to end.")
+    """Ask a job to end; what it had finished stays, and the loop does not ask for it again."""
+    core = make_core()
+    job = CancelJob(core.units, core.clock)(job_id, getuser())
+    say(f"Job {job_id} is {job.state.value}." if job.finished_at else f"Job {job_id} is asked to end.")
 
 
 @app.command()
 def retry(job_id: int) -> None:
-    """Run a failed or cancelled job again, as a new job of the same key."""
-    core = make_core()
-    with core.units(read_only=True) as work:
-        job = work.jobs.get(job_id)
-    if job.state in ACTIVE_STATES:
-        raise ConflictError(f"Job {job_id} is {job.state.value}; there is nothing to try again.")
-    new = core.ledger.request([JobRequest(job.kind, job.key, job.inputs, job.flight)], parent_id=job_id)[0]
-    say(f"Job {new.id} tries {job.key} again.")
+    """Run a failed or cancelled job again, as a new job of the same key and inputs."""
+    new = RetryJob(make_core().ledger)(job_id, getuser())
+    say(f"Job {new.id} tries {new.key} again.")
 
 
 def _as_dict(job: Job) -> dict[str, object]:
@@ -57,6 +53,9 @@ def _as_dict(job: Job) -> dict[str, object]:
         "id": job.id,
         "kind": job.kind.value,
         "key": job.key,
+        "flight": job.flight,
+        "queue": job.queue.value,
+        "parent_id": job.parent_id,
         "state": job.state.value,
         "attempts": job.attempts,
         "progress": job.progress,
@@ -67,4 +66,7 @@ def _as_dict(job: Job) -> dict[str, object]:
         "created_at": job.created_at.isoformat(),
         "started_at": job.started_at.isoformat() if job.started_at else None,
         "finished_at": job.finished_at.isoformat() if job.finished_at else None,
+        "heartbeat_at": job.heartbeat_at.isoformat() if job.heartbeat_at else None,
+        "lease_until": job.lease_until.isoformat() if job.lease_until else None,
+        "is_cancel_requested": job.is_cancel_requested,
     }

@@ -9,7 +9,7 @@ import typer
 from damageloop.bootstrap.cli import make_core
 from damageloop.cli.output import JsonOption, print_json, print_table, say
 from damageloop.domain.key import Scope
-from damageloop.services.keys import Keys
+from damageloop.services.serving.keys import Keys
 
 app = typer.Typer(help="API keys: create, list, revoke.", no_args_is_help=True)
 

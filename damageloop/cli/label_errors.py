@@ -10,7 +10,7 @@ from damageloop.bootstrap.cli import make_core
 from damageloop.bootstrap.curation import Curation, make_curation
 from damageloop.cli.output import JsonOption, print_json, print_table, say
 from damageloop.domain.label_error import UNDECIDED_STATES, LabelErrorState
-from damageloop.services.label_errors import ListedLabelError
+from damageloop.services.reviews.label_errors import ListedLabelError
 
 app = typer.Typer(help="Label errors: find, list, send.", no_args_is_help=True)
 ASKED_BY = "command line"

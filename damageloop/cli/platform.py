@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from damageloop.cli.output import JsonOption, print_json, print_table, say
-from damageloop.errors import InvalidInputError, NotFoundError
+from damageloop.errors import ConflictError, InvalidInputError, NotFoundError
+from damageloop.services.models.champion_release import release_problem
 from damageloop.settings import Settings
 
 if TYPE_CHECKING:
     from damageloop.bootstrap.core import Core
+    from damageloop.services.integrity.verify import Invariant
 
 GENUINE_BASE = "yolo11n.pt"
 
@@ -66,7 +68,7 @@ def up(only: OnlyOption = None) -> None:
     settings = Settings()
     if not is_initialised(settings):
         initialise(settings, None, say)
-    refresh(settings)
+    refresh(settings, say)
     make_supervisor(say, settings).start(only)
     try:
         if not only:
@@ -96,6 +98,8 @@ def status(as_json: JsonOption = False) -> None:
     print_table("Processes", ("name", "pid", "address"), rows)
     champion = found["champion"]
     say(f"Champion: version {champion['version']}" if champion else "Champion: none yet")
+    if found["degraded"]:
+        say(f"DEGRADED: {found['degraded']}")
     say("Counts: " + ", ".join(f"{count} {name}" for name, count in found["counts"].items()))
     for line in found["waiting_for"]:
         say(f"Waiting for {line}" if ": " in line else f"Waiting for: {line}")
@@ -103,11 +107,16 @@ def status(as_json: JsonOption = False) -> None:
         say(sentence)
 
 
-def doctor(as_json: JsonOption = False) -> None:
-    """Check connections and settings; exit 1 when one fails, with what mends it."""
-    from damageloop.bootstrap.doctor import examine
+def doctor(
+    training: Annotated[
+        bool, typer.Option("--training", help="Only whether memory, disk and open files will do for a training.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Check connections, settings and versions; exit 1 when one fails, with what mends it."""
+    from damageloop.bootstrap.doctor import examine, examine_training
 
-    checks = [asdict(check) for check in examine(Settings())]
+    checks = [asdict(check) for check in (examine_training if training else examine)(Settings())]
     if as_json:
         print_json({"checks": checks})
     else:
@@ -118,21 +127,35 @@ def doctor(as_json: JsonOption = False) -> None:
 
 
 def verify(as_json: JsonOption = False) -> None:
-    """Check the platform's invariants on what is really there; exit 1 when one is broken."""
+    """Check the platform's invariants on what is really there; exit 1 when one is broken.
+
+    What looks broken is looked at again, three times within half a minute: it may only be under way.
+    """
     from damageloop.bootstrap.cli import make_core
-    from damageloop.services.verify import Verify
+    from damageloop.services.integrity.verify import Verify
 
     core = make_core()
-    found = Verify(core.units, core.images, core.releases, core.snapshots, core.registry, core.tool, core.params)()
+    stores = (core.images, core.features, core.releases, core.snapshots, core.registry)
+    found = Verify(core.units, *stores, core.tool, core.params, core.clock)()
     if as_json:
-        print_json({"invariants": [{"name": i.name, "ok": i.is_ok, "violations": list(i.violations)} for i in found]})
+        print_json({"invariants": [_invariant_json(invariant) for invariant in found]})
     else:
         for invariant in found:
-            say(f"{'ok   ' if invariant.is_ok else 'BROKEN'} {invariant.name}")
+            settled = f" ({invariant.n_settled} were only under way)" if invariant.n_settled else ""
+            say(f"{'ok   ' if invariant.is_ok else 'BROKEN'} {invariant.name}{settled}")
             for violation in invariant.violations:
                 say(f"       {violation}")
     if not all(invariant.is_ok for invariant in found):
         raise typer.Exit(1)
+
+
+def _invariant_json(invariant: Invariant) -> dict[str, Any]:
+    return {
+        "name": invariant.name,
+        "ok": invariant.is_ok,
+        "violations": list(invariant.violations),
+        "settled": invariant.n_settled,
+    }
 
 
 def _say_addresses(settings: Settings) -> None:
@@ -156,11 +179,12 @@ def _status() -> dict[str, Any]:
     with core.units(read_only=True) as work:
         champion = work.models.champion()
         model = work.models.get(champion.model_version) if champion else None
+        degraded = release_problem(work, core.releases)
         counts = {
             "images": work.images.count(),
             **{f"{split} images": count for split, count in work.images.counts_by_split().items()},
             "quarantined": len(work.images.quarantined()),
-            "annotated": len(work.annotations.resolved()),
+            "annotated": work.annotations.n_images(),
             "rounds": len(work.rounds.all()),
             "snapshots": len(work.snapshots.all()),
             "models": len(work.models.all()),
@@ -170,6 +194,7 @@ def _status() -> dict[str, Any]:
         "champion": {"version": str(model.version), "snapshot": model.snapshot_id} if model else None,
         "counts": counts,
         "waiting_for": [*([job.key for job in plan.jobs]), *plan.waiting_for],
+        "degraded": degraded,
         "estimates": _estimates(core),
     }
 
@@ -181,8 +206,8 @@ def _estimates(core: Core) -> dict[str, Any]:
     estimates = make_estimates(core.units, core.releases, core.params)
     try:
         return estimates_json(estimates.kpis(), estimates.advise_stopping())
-    except NotFoundError as exc:
-        # Without the champion's release there is no working threshold; the rest of the status still holds.
+    except (NotFoundError, ConflictError) as exc:
+        # Without the champion's whole release there is no working threshold; the rest of the status still holds.
         return {"sentences": [f"Estimates: {exc}"]}
 
 

@@ -15,11 +15,11 @@ from damageloop.cli.output import JsonOption, print_json, print_table, say
 from damageloop.domain.image_request import ImageRequest
 from damageloop.domain.job import Job
 from damageloop.domain.round import Round, RoundKind
-from damageloop.services import snapshot_stops as service
-from damageloop.services.browse import Browse
+from damageloop.services.insight.browse import Browse
+from damageloop.services.snapshots import snapshot_stops as service
 
 app = typer.Typer(help="Rounds: list, show, items, open, close.", invoke_without_command=True)
-image_app = typer.Typer(help="Images: pin, skip, send back, and more like one.", no_args_is_help=True)
+image_app = typer.Typer(help="Images: pin, skip, send back, a second opinion, and more like one.", no_args_is_help=True)
 snapshot_app = typer.Typer(help="Snapshots of the annotations.", no_args_is_help=True)
 
 RoundId = Annotated[int, typer.Argument(min=1, help="Number of the round.")]
@@ -132,8 +132,18 @@ def skip(image_id: ImageId, reason: Reason, as_json: JsonOption = False) -> None
 
 @image_app.command("send-back")
 def send_back(image_id: ImageId, reason: Reason, as_json: JsonOption = False) -> None:
-    """Ask for another look at a reviewed image; people open its task in Label Studio by number."""
+    """Ask for another look at a reviewed image: a second task, served first, that shows its annotation."""
     _print_request(_services().request_images.send_back(image_id, reason, getuser()), as_json)
+
+
+@image_app.command()
+def opinion(image_id: ImageId, reason: Reason, as_json: JsonOption = False) -> None:
+    """Ask what another person sees in a reviewed image: a second task, mixed into the queue."""
+    asked = _services().request_images.second_opinion(image_id, reason, getuser())
+    if as_json:
+        print_json(asdict(asked))
+    else:
+        say(f"Image {asked.image_id} waits for a second opinion ({asked.state.value}): {asked.reason}")
 
 
 def _services() -> Rounds:
@@ -172,7 +182,12 @@ def list_snapshots(as_json: JsonOption = False) -> None:
     with make_core().units(read_only=True) as work:
         found = work.snapshots.all()
     if as_json:
-        print_json([{"id": s.id, "git_tag": s.git_tag, "git_commit": s.git_commit, "counts": s.counts} for s in found])
+        print_json(
+            [
+                {"id": s.id, "git_tag": s.git_tag, "git_commit": s.git_commit, "counts": s.counts, "report": s.report}
+                for s in found
+            ]
+        )
         return
     rows = [
         (

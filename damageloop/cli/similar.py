@@ -9,7 +9,7 @@ import typer
 
 from damageloop.bootstrap.cli import make_core
 from damageloop.cli.output import JsonOption, print_json, print_table, say
-from damageloop.services.find_similar import FindSimilar
+from damageloop.services.images.find_similar import FindSimilar
 
 
 def register(app: typer.Typer) -> None:

@@ -12,7 +12,7 @@ from damageloop.cli.output import JsonOption, print_json, print_table, say
 from damageloop.domain.job import ACTIVE_STATES, Job, JobState
 from damageloop.domain.sweep import Trial, best_of
 from damageloop.errors import NotFoundError
-from damageloop.services.request_sweep import SweepPlan, sweep_job, sweep_jobs
+from damageloop.services.models.request_sweep import SweepPlan, sweep_job, sweep_jobs
 
 app = typer.Typer(help="Sweeps over training settings: list, start, show, apply.", invoke_without_command=True)
 

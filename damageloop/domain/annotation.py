@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from damageloop.domain.geometry import Box
+from damageloop.domain.labels import FormerNames
+
+# The source of what people did in the annotation tool.
+SOURCE = "label-studio"
 
 
 class Verdict(StrEnum):
@@ -46,6 +51,9 @@ class Annotation:
         lead_time_s: Seconds of human work, where the tool measured them.
         updated_at: When the source changed it last (the source's clock).
         is_deleted: Tombstone: the source no longer has it.
+        task_id: The source's task that it was made in; None where there is none or it was not noted yet.
+        note: Why the image was skipped or can't be used, in the annotator's words.
+        sequence: Number of the change by which the platform learned its content; orders what different clocks date.
     """
 
     image_id: int
@@ -58,6 +66,9 @@ class Annotation:
     lead_time_s: float | None = None
     is_deleted: bool = False
     id: int | None = field(default=None, compare=False)
+    task_id: int | None = None
+    note: str | None = None
+    sequence: int = field(default=0, compare=False)
 
     @property
     def is_labeled(self) -> bool:
@@ -69,6 +80,12 @@ class Annotation:
         boxes = sorted((b.damage_class, *(round(float(v), 3) for v in b.box.as_tuple())) for b in self.boxes)
         text = json.dumps([self.verdict.value, boxes, self.is_deleted])
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def current_boxes(boxes: Iterable[LabeledBox], former: FormerNames) -> tuple[LabeledBox, ...]:
+    """Return the boxes under the names that their classes have now, without those of removed classes."""
+    named = ((former.current(item.damage_class), item.box) for item in boxes)
+    return tuple(LabeledBox(name, box) for name, box in named if name is not None)
 
 
 @dataclass(frozen=True, slots=True)

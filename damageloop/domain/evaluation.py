@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from damageloop.domain.annotation import LabeledBox
 from damageloop.domain.geometry import boxes_array, iou_matrix
 from damageloop.domain.prediction import Detection
+from damageloop.domain.severity import area_share
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -37,6 +38,9 @@ class ImageEvaluation:
         classes: Class of each detection, (n_detections,), by falling confidence.
         confidences: (n_detections,), 0 to 1.
         hits: (n_detections, 10): whether the detection found a box of its own at each of `IOU_THRESHOLDS`.
+        truth_shares: Share of the image that each true box covers, by class; empty where nobody asked.
+        hit_shares: (n_detections,), the share of the true box that each detection found at IoU 0.5, NaN where it found
+            none; None where nobody asked.
     """
 
     image: str
@@ -45,45 +49,67 @@ class ImageEvaluation:
     classes: tuple[str, ...]
     confidences: FloatArray
     hits: BoolArray
+    truth_shares: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    hit_shares: FloatArray | None = None
+
+    @property
+    def is_clean(self) -> bool:
+        """Tell whether humans found no damage at all."""
+        return not any(self.truth_counts.values())
 
 
 def evaluate_image(
-    image: str, group: str, truths: Sequence[LabeledBox], detections: Sequence[Detection]
+    image: str,
+    group: str,
+    truths: Sequence[LabeledBox],
+    detections: Sequence[Detection],
+    size_wh: tuple[int, int] | None = None,
 ) -> ImageEvaluation:
     """Return the record of one image.
 
     As in COCO: by falling confidence, each detection takes the free true box of its class that it overlaps most, if
     the overlap reaches the threshold. A second detection of the same box is therefore a false positive.
+
+    Args:
+        size_wh: Of the image; with it the record tells small boxes from large ones.
     """
     ordered = sorted(detections, key=lambda d: (-d.confidence, d.damage_class, d.box.as_tuple()))
     classes = tuple(d.damage_class for d in ordered)
     hits = np.zeros((len(ordered), len(IOU_THRESHOLDS)), dtype=bool)
-    for name in set(classes):
+    hit_shares = np.full(len(ordered), np.nan)
+    shares: dict[str, tuple[float, ...]] = {}
+    for name in sorted({*classes, *(t.damage_class for t in truths)}):
+        drawn = [t.box for t in truths if t.damage_class == name]
+        shares[name] = tuple(area_share(box, size_wh) for box in drawn) if size_wh else ()
         rows = [i for i, found in enumerate(classes) if found == name]
-        drawn = boxes_array([t.box for t in truths if t.damage_class == name])
-        hits[rows] = match(iou_matrix(boxes_array([ordered[i].box for i in rows]), drawn))
+        taken = match(iou_matrix(boxes_array([ordered[i].box for i in rows]), boxes_array(drawn)))
+        hits[rows] = taken >= 0
+        if size_wh and drawn:
+            hit_shares[rows] = np.where(taken[:, 0] >= 0, np.array(shares[name])[taken[:, 0]], np.nan)
     counts = Counter(t.damage_class for t in truths)
     confidences = np.array([d.confidence for d in ordered], dtype=np.float64)
-    return ImageEvaluation(image, group, dict(counts), classes, confidences, hits)
+    if size_wh is None:
+        return ImageEvaluation(image, group, dict(counts), classes, confidences, hits)
+    return ImageEvaluation(image, group, dict(counts), classes, confidences, hits, shares, hit_shares)
 
 
-def match(iou: FloatArray) -> BoolArray:
-    """Return which detections hit a true box of their own, shape (n_detections, 10).
+def match(iou: FloatArray) -> IntArray:
+    """Return which true box each detection takes at each of `IOU_THRESHOLDS`, shape (n_detections, 10); -1: none.
 
     Args:
         iou: Overlaps of one class in one image, (n_detections, n_truths), detections by falling confidence.
     """
-    hits = np.zeros((len(iou), len(IOU_THRESHOLDS)), dtype=bool)
+    taken = np.full((len(iou), len(IOU_THRESHOLDS)), -1, dtype=np.int64)
     if iou.shape[1] == 0:
-        return hits
+        return taken
     for column, threshold in enumerate(IOU_THRESHOLDS):
         free = iou.copy()
         for row in range(len(free)):
             best = int(free[row].argmax())
             if free[row, best] >= threshold:
-                hits[row, column] = True
+                taken[row, column] = best
                 free[:, best] = -1.0
-    return hits
+    return taken
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,7 +139,7 @@ class ClassTable:
         n_truths = float(weights @ self.truths)
         if n_truths == 0.0:
             return float("nan")
-        found, shown = self._cumulated(iou_column, weights)
+        found, shown = self.cumulated(iou_column, weights)
         if not len(shown) or shown[-1] == 0.0:
             return 0.0
         recall = found / n_truths
@@ -137,24 +163,34 @@ class ClassTable:
         rounding of another runtime does not hide it. Of equal F1 the lower threshold is taken: it misses less.
         """
         ones = np.ones(len(self.truths))
-        found, shown = self._cumulated(0, ones)
+        found, shown = self.cumulated()
         if not len(found) or found[-1] == 0.0:
             return None
         f1 = 2.0 * found / (shown + ones @ self.truths)
         last = len(f1) - 1 - int(f1[::-1].argmax())
-        steps = self.confidences[self._step_ends()]
+        return self.between_steps(last)
+
+    def between_steps(self, last: int) -> float:
+        """Return a threshold that shows everything down to the distinct confidence number `last`, and no more."""
+        steps = self.confidences[self.step_ends()]
         return float((steps[last] + steps[last + 1]) / 2.0 if last + 1 < len(steps) else steps[last])
 
-    def _step_ends(self) -> IntArray:
+    def step_ends(self) -> IntArray:
         """Return the last index of each run of equal confidence."""
         if not len(self.confidences):
             return np.zeros(0, dtype=np.int64)
         return np.append(np.flatnonzero(np.diff(self.confidences)), len(self.confidences) - 1)
 
-    def _cumulated(self, iou_column: int, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def step_of_detections(self) -> IntArray:
+        """Return which of those runs each detection is in, (n_detections,)."""
+        if not len(self.confidences):
+            return np.zeros(0, dtype=np.int64)
+        return np.cumsum(np.diff(self.confidences, prepend=self.confidences[0]) != 0).astype(np.int64)
+
+    def cumulated(self, iou_column: int = 0, weights: FloatArray | None = None) -> tuple[FloatArray, FloatArray]:
         """Return hits and detections down to each distinct confidence, both (n_steps,)."""
-        weight = weights[self.image_of]
-        ends = self._step_ends()
+        weight = np.ones(len(self.image_of)) if weights is None else weights[self.image_of]
+        ends = self.step_ends()
         return np.cumsum(weight * self.hits[:, iou_column])[ends], np.cumsum(weight)[ends]
 
 
@@ -178,21 +214,6 @@ def mean_ap(records: Sequence[ImageEvaluation], classes: Sequence[str], iou: flo
     """
     tables = [class_table(records, name) for name in classes]
     return _rounded_mean([_average_precision(table, iou) for table in tables])
-
-
-def working_thresholds(
-    records: Sequence[ImageEvaluation], classes: Sequence[str], default: float, min_boxes: int = 5
-) -> dict[str, float]:
-    """Return for each class the confidence with the highest F1 at IoU 0.5 on these (val) records.
-
-    A class with fewer than `min_boxes` true boxes, or without one right detection, gets `default`.
-    """
-    thresholds = {}
-    for name in classes:
-        table = class_table(records, name)
-        best = table.best_f1_threshold() if table.truths.sum() >= min_boxes else None
-        thresholds[name] = default if best is None else best
-    return thresholds
 
 
 def figures(

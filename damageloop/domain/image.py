@@ -9,10 +9,23 @@ from damageloop.domain.split import Split
 
 
 class ImageStatus(StrEnum):
-    """`excluded_leak`: a duplicate joined groups of two splits, and this image leaves the next snapshot."""
+    """`excluded_leak`: a duplicate joined groups of two splits, and this image leaves the next snapshot.
+
+    `forgotten`: nothing is left of it but its number, its hashes and a redaction record.
+    """
 
     ACTIVE = "active"
     EXCLUDED_LEAK = "excluded_leak"
+    FORGOTTEN = "forgotten"
+
+
+# The file name of a forgotten image.
+FORGOTTEN_NAME = "(forgotten)"
+
+
+def forgotten_key(image_id: int) -> str:
+    """Return what stands for the vehicle of a forgotten image: a vehicle's key may be its number plate."""
+    return f"forgotten-{image_id}"
 
 
 class Origin(StrEnum):

@@ -97,6 +97,8 @@ class Job:
         lease_until: Until when its worker may be believed to live, unless it beats again.
         progress: 0 to 1, with `message` as a sentence.
         error: Why it failed, in words.
+        sent_at: When a worker was told last; while an outside system is left alone, when the next one will be, less
+            the time after which a message is sent again.
     """
 
     id: int
@@ -118,3 +120,4 @@ class Job:
     flight: str = ""
     is_cancel_requested: bool = False
     parent_id: int | None = None
+    sent_at: datetime | None = None

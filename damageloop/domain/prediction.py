@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from damageloop.domain.geometry import Box, mirrored
+from damageloop.domain.labels import FormerNames
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,8 @@ class PreAnnotation:
     """A prediction on its way to the annotation tool.
 
     Attributes:
-        rank_score: Place in the round divided by its length: the tool serves the lowest first.
+        rank_score: Place in the round from 1, divided by its length and one: the tool serves the lowest first. 0 comes
+            before every round.
         detections: What the annotator shall see; empty for an audited image.
     """
 
@@ -82,6 +84,12 @@ class PreAnnotation:
 def mirrored_back(detections: Sequence[Detection], width: int) -> tuple[Detection, ...]:
     """Return detections of an image that was mirrored left to right with their boxes in the image as it is."""
     return tuple(replace(detection, box=mirrored(detection.box, width)) for detection in detections)
+
+
+def current_detections(detections: Sequence[Detection], former: FormerNames) -> tuple[Detection, ...]:
+    """Return detections under the names that their classes have now, without those of removed classes."""
+    named = ((former.current(found.damage_class), found) for found in detections)
+    return tuple(replace(found, damage_class=name) for name, found in named if name is not None)
 
 
 def refusal_reason(item: PreAnnotation, classes: tuple[str, ...]) -> str | None:

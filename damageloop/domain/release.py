@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from damageloop.domain.labels import FormerNames
 from damageloop.domain.outcome import NoneCalibration
+
+# Its name in the release's folder, and among the run's files in the registry.
+MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,16 @@ class ReleaseManifest:
     thresholds: dict[str, float]
     none_calibration: NoneCalibration | None
     source: dict[str, Any]
+
+
+def with_current_names(manifest: ReleaseManifest, former: FormerNames) -> ReleaseManifest:
+    """Return the manifest with renamed classes under their present names; removed ones keep theirs.
+
+    What a model can see stays, in the order of its columns; who reads its answers leaves out what nobody looks for.
+    """
+    labels = tuple(former.renamed.get(name, name) for name in manifest.labels)
+    thresholds = {former.renamed.get(name, name): value for name, value in manifest.thresholds.items()}
+    return replace(manifest, labels=labels, thresholds=thresholds)
 
 
 def manifest_to_json(manifest: ReleaseManifest) -> dict[str, Any]:

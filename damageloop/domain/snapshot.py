@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from damageloop.domain.annotation import LabeledBox, Verdict
+from damageloop.domain.geometry import Box
 from damageloop.domain.split import Split
 
 SHARD_DIGITS = 2
+# The key sorts first in a row. Within a JSON string its quotes would be escaped, so that nothing else looks like it.
+_ANNOTATOR = re.compile(r'"annotator": "(?:[^"\\]|\\.)*", ')
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,8 @@ class SnapshotEntry:
 
     Attributes:
         joined_group: The group where near-duplicates joined the vehicle with others; None: the vehicle alone.
+        annotator: Who said it; None in snapshots from before that was written down. It is no part of the content: the
+            same work by another person changes nothing.
     """
 
     sha256: str
@@ -32,6 +38,7 @@ class SnapshotEntry:
     verdict: Verdict
     boxes: tuple[LabeledBox, ...]
     joined_group: str | None = None
+    annotator: str | None = None
 
     @property
     def group(self) -> str:
@@ -51,8 +58,9 @@ class SnapshotEntry:
         return row if self.joined_group is None else {**row, "group": self.joined_group}
 
     def annotation_row(self) -> dict[str, Any]:
-        boxes = [[b.damage_class, *(round(float(v), 2) for v in b.box.as_tuple())] for b in self.boxes]
-        return {"sha256": self.sha256, "verdict": self.verdict.value, "boxes": sorted(boxes)}
+        boxes = [[b.damage_class, *written_corners(b.box)] for b in self.boxes]
+        row = {"sha256": self.sha256, "verdict": self.verdict.value, "boxes": sorted(boxes)}
+        return row if self.annotator is None else {**row, "annotator": self.annotator}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +76,11 @@ class UnlabeledEntry:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A row about a snapshot that is written, tagged and pushed."""
+    """A row about a snapshot that is written, tagged and pushed.
+
+    Attributes:
+        report: What the data checks found (see `snapshot_checks`); None of snapshots from before there was one.
+    """
 
     id: int
     git_tag: str
@@ -80,6 +92,14 @@ class Snapshot:
     lock_hash: str
     params_hash: str
     created_at: datetime
+    report: dict[str, Any] | None = None
+
+
+def written_corners(box: Box) -> tuple[float, ...]:
+    """Return the corners to a hundredth of a pixel; a box that would lose its area by that stays as it is."""
+    exact = tuple(float(value) for value in box.as_tuple())
+    x_min, y_min, x_max, y_max = rounded = tuple(round(value, 2) for value in exact)
+    return rounded if x_min < x_max and y_min < y_max else exact
 
 
 def shard_of(sha256: str) -> str:
@@ -108,12 +128,26 @@ def drawn_unlabeled(entries: Sequence[UnlabeledEntry], n_most: int, seed: int) -
     return tuple(sorted(sorted(entries, key=rank)[:n_most], key=lambda e: e.sha256))
 
 
+def without_annotators(text: str) -> str:
+    """Return annotation rows less who made them."""
+    return _ANNOTATOR.sub("", text)
+
+
+def shard_hash(manifest_text: str, annotations_text: str) -> str:
+    """Return the hash of what one shard says, whoever said it."""
+    return hashlib.sha256(f"{manifest_text}\n{without_annotators(annotations_text)}".encode()).hexdigest()
+
+
+def combined_hash(hashes: Mapping[str, str]) -> str:
+    """Return one hash of the whole content from the hashes of its shards."""
+    return hashlib.sha256(json.dumps(sorted(hashes.items())).encode()).hexdigest()
+
+
 def content_hash(entries: Sequence[SnapshotEntry]) -> str:
     """Return one hash of the whole content; the order of the entries changes nothing."""
-    digest = hashlib.sha256()
-    for entry in sorted(entries, key=lambda e: e.sha256):
-        digest.update(json.dumps([entry.manifest_row(), entry.annotation_row()], sort_keys=True).encode())
-    return digest.hexdigest()
+    manifest = sharded([entry.manifest_row() for entry in entries])
+    annotations = sharded([entry.annotation_row() for entry in entries])
+    return combined_hash({shard: shard_hash(text, annotations[shard]) for shard, text in manifest.items()})
 
 
 def counts(entries: Sequence[SnapshotEntry]) -> dict[str, Any]:
@@ -129,6 +163,37 @@ def counts(entries: Sequence[SnapshotEntry]) -> dict[str, Any]:
             "boxes": dict(sorted(boxes.items())),
         }
     return by_split
+
+
+def counts_after(
+    before: Mapping[str, Any],
+    removed: Collection[SnapshotEntry],
+    added: Collection[SnapshotEntry],
+    kept_groups: Collection[tuple[Split, str]],
+) -> dict[str, Any]:
+    """Return `counts` of a snapshot from those of the one before it.
+
+    Args:
+        before: The counts of the snapshot before.
+        removed: Entries that left, in the state they had; one that changed is removed and added.
+        added: Entries that came.
+        kept_groups: Of the groups of `removed` and `added`, those of which other entries are in both snapshots.
+    """
+    after: dict[str, Any] = {}
+    for split in Split:
+        old, left, came = before[split.value], counts(list(removed))[split.value], counts(list(added))[split.value]
+        boxes = Counter(old["boxes"])
+        boxes.update(came["boxes"])
+        boxes.subtract(left["boxes"])
+        gone, new = ({e.group for e in part if e.split is split} for part in (removed, added))
+        kept = {group for kept_split, group in kept_groups if kept_split is split}
+        after[split.value] = {
+            "images": old["images"] - left["images"] + came["images"],
+            "clean": old["clean"] - left["clean"] + came["clean"],
+            "groups": old["groups"] - len(gone - kept) + len(new - kept),
+            "boxes": {name: n for name, n in sorted(boxes.items()) if n},
+        }
+    return after
 
 
 def problems(entries: Sequence[SnapshotEntry], classes: Sequence[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,9 +18,13 @@ from damageloop.domain.job import JobRequest
 from damageloop.domain.label_error import JudgedImage, LabelCheck
 from damageloop.domain.prediction import Detection, DetectorAnswer, PreAnnotation
 from damageloop.domain.release import ReleaseManifest
-from damageloop.domain.snapshot import SnapshotEntry, UnlabeledEntry
 from damageloop.ports.features import BoxFeatures as BoxFeatures
 from damageloop.ports.features import FeatureStore as FeatureStore
+from damageloop.ports.releases import ModelRegistry as ModelRegistry
+from damageloop.ports.releases import ReleaseStore as ReleaseStore
+from damageloop.ports.snapshots import SnapshotDraft as SnapshotDraft
+from damageloop.ports.snapshots import SnapshotStore as SnapshotStore
+from damageloop.ports.snapshots import WrittenSnapshot as WrittenSnapshot
 
 RgbImage = NDArray[np.uint8]
 
@@ -68,6 +72,12 @@ class ImageStore(Protocol):
     def verify(self, store_key: str, sha256: str) -> bool:
         """Tell whether the stored bytes exist and have this hash."""
 
+    def forget(self, store_key: str) -> None:
+        """Remove the bytes for good, and leave a mark by which readers of earlier snapshots know; safe to repeat."""
+
+    def redacted(self) -> frozenset[str]:
+        """Return the hashes of images that were forgotten."""
+
 
 class ImageReader(Protocol):
     """Turns untrusted bytes into pixels that are judged once and not kept."""
@@ -88,24 +98,6 @@ class Detector(Protocol):
 
     def detect(self, image: RgbImage) -> DetectorAnswer:
         """Return detections, embedding and the highest score of one upright RGB image. Safe to call from threads."""
-
-
-class ReleaseStore(Protocol):
-    """Release folders, made whole or not at all."""
-
-    def publish(self, version: int, files: Mapping[str, Path], manifest: ReleaseManifest) -> ReleaseManifest:
-        """Copy files and write the manifest with their hashes; publishing the same again changes nothing."""
-
-    def manifest(self, version: int) -> ReleaseManifest:
-        """Return the manifest. Raises NotFoundError."""
-
-    def folder(self, version: int) -> Path:
-        """Return a local folder whose files were verified against the manifest.
-
-        Raises:
-            NotFoundError: If there is no such release.
-            ConflictError: If a file's hash differs.
-        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +132,11 @@ class TaskDraft:
 
 @dataclass(frozen=True, slots=True)
 class ExternalReview:
-    """One annotation as the tool holds it now."""
+    """One annotation as the tool holds it now.
+
+    Attributes:
+        note: Why the image was skipped or can't be used, where the annotator said so.
+    """
 
     external_id: str
     task_id: int
@@ -150,6 +146,7 @@ class ExternalReview:
     annotator: str
     lead_time_s: float | None
     updated_at: datetime
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +163,24 @@ class AnnotationTool(Protocol):
     def identity(self) -> ToolIdentity:
         """Return which project this is."""
 
-    def import_tasks(self, drafts: Sequence[TaskDraft]) -> dict[int, int]:
-        """Make sure that each image has exactly one task; return task ids by image id. Safe to repeat."""
+    def now(self) -> datetime | None:
+        """Return what the tool's own clock says, to the second; None where it does not tell."""
+
+    def import_tasks(self, drafts: Sequence[TaskDraft], others: Collection[int] = ()) -> dict[int, int]:
+        """Make sure that each image has exactly one task beside `others`; return task ids by image id. Safe to repeat.
+
+        `others` are second tasks of the images: they stay as they are.
+        """
+
+    def import_second_tasks(self, drafts: Sequence[TaskDraft], known: Collection[int]) -> dict[int, int]:
+        """Give each image one task beside the `known` ones; return it by image id.
+
+        Safe to repeat: a task that is there already and not among the known ones is taken up. Nothing in a task tells
+        that it is a second one.
+        """
+
+    def existing(self, task_ids: Sequence[int]) -> set[int]:
+        """Return those of the tasks that exist."""
 
     def import_pre_annotations(self, items: Sequence[PreAnnotation]) -> int:
         """Give each task its one prediction of the item's version (safe to repeat); return how many now exist."""
@@ -187,43 +200,23 @@ class AnnotationTool(Protocol):
     def withdraw(self, task_ids: Sequence[int]) -> None:
         """Take untouched tasks out of the queue."""
 
+    def tasks_of(self, image_ids: Collection[int]) -> list[int]:
+        """Return all tasks of these images, also those with work in them."""
+
+    def forget(self, image_ids: Collection[int]) -> int:
+        """Delete all tasks of these images with everything that people did in them; return how many went."""
+
     def reviews_since(self, mark: datetime | None) -> Iterable[ExternalReview]:
         """Yield annotations changed at or after the mark (the tool's clock), oldest first; all when None."""
 
-    def review_ids(self) -> set[str]:
-        """Return the external ids of all annotations that exist now."""
+    def reviews_of(self, task_ids: Sequence[int]) -> list[ExternalReview]:
+        """Return all annotations that these tasks hold now, oldest first, whenever they were changed."""
+
+    def review_tasks(self) -> dict[str, int]:
+        """Return the external ids of all annotations that exist now, with the task of each."""
 
 
 # --- Snapshots, training, registry -----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class SnapshotDraft:
-    """A snapshot before it is written. `provenance` goes beside the data: code revision, lock hash, base.
-
-    `unlabeled` names what a semi-supervised training of it learns from besides; empty where that is switched off.
-    """
-
-    number: int
-    entries: tuple[SnapshotEntry, ...]
-    provenance: dict[str, Any]
-    unlabeled: tuple[UnlabeledEntry, ...] = ()
-
-
-class SnapshotStore(Protocol):
-    """The workspace: a git repository with DVC."""
-
-    def write(self, draft: SnapshotDraft) -> tuple[str, str]:
-        """Write shards, `dvc add`, commit, tag and push; return (git_tag, git_commit).
-
-        A refused or broken write leaves the workspace as it was. Writing the same content again returns its tag.
-        """
-
-    def read(self, git_tag: str) -> tuple[SnapshotEntry, ...]:
-        """Return the entries of a snapshot. Raises NotFoundError."""
-
-    def tags(self) -> list[str]:
-        """Return the tags of all snapshots, oldest first."""
 
 
 Progress = Callable[[float, str], None]
@@ -314,34 +307,12 @@ class MapStore(Protocol):
     def write(self, key: str, places: Mapping[int, tuple[float, float]]) -> None:
         """Keep a map."""
 
+    def forget(self, image_ids: Collection[int]) -> int:
+        """Remove the maps that show one of these images, for others to be made; return how many went."""
+
 
 # Judges annotations against detections: one check for each image, in order.
 CheckLabels = Callable[[Sequence[JudgedImage]], list[LabelCheck]]
-
-
-class ModelRegistry(Protocol):
-    """Runs and registered versions (MLflow)."""
-
-    def start_run(self, name: str, tags: Mapping[str, str], params: Mapping[str, Any]) -> str:
-        """Open a run and return its id; a run of the same `training_key` tag that is unfinished is taken up again.
-
-        A tag `parent_run_id` nests it below that run.
-        """
-
-    def finish_run(self, run_id: str, metrics: Mapping[str, float], files: Mapping[str, Path]) -> None:
-        """Log final metrics and files and end the run."""
-
-    def fail_run(self, run_id: str, reason: str) -> None:
-        """End the run as failed."""
-
-    def register(self, run_id: str, model_version: int, tags: Mapping[str, str]) -> str:
-        """Register the run's model under our version; return the registry's own number. Safe to repeat."""
-
-    def set_champion(self, mlflow_version: str) -> None:
-        """Move the alias `champion`."""
-
-    def champion(self) -> str | None:
-        """Return the registry's number under the alias, or None."""
 
 
 class JobQueue(Protocol):
@@ -358,7 +329,10 @@ class JobContext(Protocol):
         """Beat, and tell how far it is: 0 to 1 with a sentence."""
 
     def is_cancelled(self) -> bool:
-        """Tell whether a person asked for the end."""
+        """Tell whether the job is to end: a person asked for it, or another worker has taken it over."""
+
+    def is_taken_over(self) -> bool:
+        """Tell whether another worker runs the job by now: what it uses outside must be left as it is."""
 
 
 Handler = Callable[[Mapping[str, Any], JobContext], dict[str, Any]]

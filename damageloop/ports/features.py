@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -68,6 +68,9 @@ class FeatureStore(Protocol):
 
     def known_crops(self, source: str) -> list[str]:
         """Return the keys of crops that have features, sorted."""
+
+    def forget(self, image_ids: Collection[int]) -> int:
+        """Remove all rows of these images, their boxes and crops, of every source; return how many rows went."""
 
     def sources(self) -> list[str]:
         """Return the names of sources that have any rows, sorted."""

@@ -12,6 +12,7 @@ from damageloop.domain.image import Image, ImageHash, ImageStatus, Origin, Quara
 from damageloop.domain.image_request import ImageRequest, RequestKind, RequestOrigin
 from damageloop.domain.key import ApiKey, Scope
 from damageloop.domain.label_error import Doubt, LabelError, LabelErrorState
+from damageloop.domain.labels import FormerNames
 from damageloop.domain.prediction import Detection, Prediction
 from damageloop.domain.round import ItemState, Round, RoundItem, RoundKind, RoundState
 from damageloop.domain.split import Split
@@ -51,6 +52,15 @@ class ImageRepository(Protocol):
     def group_of_vehicle(self, vehicle: str) -> str | None:
         """Return the group that the vehicle's images are in; None for an unknown vehicle."""
 
+    def of_vehicle(self, vehicle: str) -> list[Image]:
+        """Return all images of a vehicle, also those that are not active, oldest first."""
+
+    def with_bytes_of(self, image_ids: Sequence[int]) -> list[Image]:
+        """Return these images, and those with the same stored bytes as one of them."""
+
+    def unlabeled_before(self, moment: datetime, limit: int) -> list[int]:
+        """Return images from before the moment that nobody annotated, asked for or holds in a round, oldest first."""
+
     def of_groups(self, groups: Sequence[str]) -> list[Image]:
         """Return all images of the groups, also those that are not active, oldest first."""
 
@@ -61,8 +71,12 @@ class ImageRepository(Protocol):
     def hashes_after(self, image_id: int) -> list[ImageHash]:
         """Return what tells near-duplicates, of images whose number is higher, oldest first."""
 
+    def changed(self, since_sequence: int) -> set[int]:
+        """Return the images whose split, group or status changed above this change sequence."""
+
     def active(self) -> list[Image]: ...
     def unscored(self, model_version: int, limit: int | None = None) -> list[Image]: ...
+    def n_unscored(self, model_version: int) -> int: ...
     def unannotated(self, splits: Sequence[Split]) -> list[Image]:
         """Return active images without annotation that no open round holds."""
 
@@ -91,6 +105,9 @@ class PredictionRepository(Protocol):
 
     def add_mirrored(self, model_version: int, detections: Mapping[int, Sequence[Detection]]) -> None:
         """Add what the version says of mirrored images to their predictions; a view that is there stays as it is."""
+
+    def rename_classes(self, former: FormerNames, limit: int) -> int:
+        """Name the boxes of at most so many predictions as their classes are called now; return how many it were."""
 
     def count(self, model_version: int) -> int: ...
     def refuse(self, image_id: int, model_version: int, reason: str, now: datetime) -> None: ...
@@ -123,10 +140,13 @@ class RoundRepository(Protocol):
 
     def set_item_states(self, round_id: int, image_ids: Sequence[int], state: ItemState) -> None: ...
     def mark_reviewed(self, source: str) -> int:
-        """Mark sent items of unclosed rounds whose image has an annotation of the source; return how many.
+        """Mark sent items whose image has an annotation of the source; return how many.
 
-        Of an image that was sent back, only what was said after that counts.
+        An item that somebody had a draft on when its round closed is marked too, unless a later round holds the image.
         """
+
+    def tasks_of(self, image_ids: Sequence[int]) -> set[int]:
+        """Return the tasks that these images ever had as items of rounds."""
 
     def item_of_image(self, image_id: int) -> RoundItem | None:
         """Return the newest item of an image, or None when no round ever held it."""
@@ -136,6 +156,9 @@ class RoundRepository(Protocol):
 
         Each image's newest item alone counts, oldest first: these are carried over.
         """
+
+    def n_reviewed(self) -> int:
+        """Return how many items of all rounds were reviewed."""
 
     def n_given_out(self, since: datetime) -> int:
         """Return how many items rounds opened since then have put before annotators and not withdrawn."""
@@ -153,7 +176,7 @@ class ImageRequestRepository(Protocol):
     def active_of_image(self, image_id: int) -> ImageRequest | None: ...
     def end(self, request_id: int, now: datetime) -> None: ...
     def end_reviewed(self, source: str, now: datetime) -> int:
-        """End pins of images that have an annotation of the source, and send-backs of those with a later one."""
+        """End pins of images that have an annotation of the source; a send-back ends with the answer in its task."""
 
     def set_round(self, request_ids: Sequence[int], round_id: int) -> None:
         """Remember which round took the requests up last."""
@@ -173,6 +196,9 @@ class EvidenceRepository(Protocol):
     """Answers as they were given."""
 
     def add(self, request_id: str, model_version: int, answer: Mapping[str, Any], now: datetime) -> None: ...
+    def expire(self, before: datetime, limit: int, is_dry_run: bool = False) -> int:
+        """Remove at most so many answers from before the moment; return how many, or only count all of them."""
+
     def get(self, request_id: str) -> dict[str, Any]: ...
 
 

@@ -19,8 +19,12 @@ class TriggerRepository(Protocol):
     def open(self, kind: TriggerKind | None = None) -> list[Trigger]:
         """Return the wishes that have not ended, oldest first."""
 
-    def all(self, limit: int = 100) -> list[Trigger]:
-        """Return wishes, newest first."""
+    def all(self, limit: int = 100, before_id: int | None = None) -> list[Trigger]:
+        """Return wishes, newest first; only those older than `before_id` where it is given."""
+
+    def get(self, trigger_id: int) -> Trigger: ...
+    def latest(self, origin: TriggerOrigin) -> Trigger | None:
+        """Return the newest wish of this origin, ended or not."""
 
     def end(self, trigger_ids: Sequence[int], outcome: str, now: datetime) -> None: ...
 
@@ -36,6 +40,9 @@ class SecondOpinionRepository(Protocol):
     def of_images(self, image_ids: Sequence[int]) -> list[SecondOpinion]: ...
     def set_task(self, opinion_id: int, task_id: int) -> None:
         """Remember the task; the opinion is `sent` then."""
+
+    def reopen(self, opinion_id: int) -> None:
+        """Forget the task; the opinion is `pending` again."""
 
     def end(self, opinion_id: int, state: OpinionState, now: datetime) -> None: ...
 
@@ -57,6 +64,9 @@ class RedactionRepository(Protocol):
     def by_source_sha256(self, source_sha256: str) -> Redaction | None: ...
     def all(self) -> list[Redaction]: ...
     def unfinished(self) -> list[Redaction]: ...
+    def clear_rows(self, image_ids: Sequence[int], now: datetime) -> None:
+        """Take out of the database what it knows of at most a few hundred images; see `forgetting`."""
+
     def note(self, redaction_id: int, done: Mapping[str, Any]) -> None:
         """Add to what is done."""
 

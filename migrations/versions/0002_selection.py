@@ -20,18 +20,15 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Take the columns away in place: a batch would drop tables that the rows of others refer to, as SQLite forbids."""
     for table in ("label_errors", "subsets", "image_requests"):
         op.drop_table(table)
-    with op.batch_alter_table("round_items") as items:
-        items.drop_column("expected_seconds")
-        items.drop_column("score")
-    with op.batch_alter_table("rounds") as rounds:
-        rounds.drop_column("note")
-    with op.batch_alter_table("predictions") as predictions:
-        predictions.drop_column("mirrored")
-    with op.batch_alter_table("images") as images:
-        images.drop_index("ix_images_group_key")
-        images.drop_column("group_key")
+    op.drop_column("round_items", "expected_seconds")
+    op.drop_column("round_items", "score")
+    op.drop_column("rounds", "note")
+    op.drop_column("predictions", "mirrored")
+    op.drop_index("ix_images_group_key", "images")
+    op.drop_column("images", "group_key")
 
 
 def _add_groups() -> None:

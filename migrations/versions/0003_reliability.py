@@ -80,6 +80,7 @@ def _create_asked_for() -> None:
         "counters",
         sa.Column("name", sa.String(length=64), nullable=False),
         sa.Column("value", sa.BigInteger(), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("name", name="pk_counters"),
     )
     op.create_table(

@@ -126,7 +126,7 @@ class Demo:
 
     def _truth(self) -> Truth:
         """Return what is on an image of the platform: it is known by the file's name."""
-        photos = _photos_of(self._home.folder / "truth.json")
+        photos = photos_of(self._home.folder / "truth.json")
         return lambda image_id: photos.get(self._platform.get(f"/images/{image_id}")["file_name"])
 
     def _remember_work(self, kind: str, report: WorkReport) -> None:
@@ -189,7 +189,8 @@ class Demo:
         self._say(f"      {text}")
 
 
-def _photos_of(truth: Path) -> dict[str, PhotoTruth]:
+def photos_of(truth: Path) -> dict[str, PhotoTruth]:
+    """Return what is on each photo of a COCO file, by the file's name."""
     content = json.loads(truth.read_text())
     names = {category["id"]: category["name"] for category in content["categories"]}
     boxes: dict[int, list[LabeledBox]] = {}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from damageloop.domain.annotation import LabeledBox, Verdict
-from damageloop.domain.labels import NO_DAMAGE, UNUSABLE
+from damageloop.domain.annotation import LabeledBox, Verdict, current_boxes
+from damageloop.domain.labels import NO_DAMAGE, NO_FORMER_NAMES, UNUSABLE
 from damageloop.domain.prediction import PreAnnotation
 from damageloop.errors import ConflictError, UnavailableError
 from damageloop.ports import ExternalReview, TaskDraft, ToolIdentity
@@ -28,7 +28,12 @@ class FakeAnnotationTool:
 
     def __init__(self, project_id: int = 1) -> None:
         self.is_down = False
+        # Who works in it, and its clock where that differs from its last annotation.
+        self.annotator = "user-1"
+        self.clock: datetime | None = None
         self.model_version: int | None = None
+        # What classes were called before, as the process that reads knows it.
+        self.former = NO_FORMER_NAMES
         self._identity = ToolIdentity(project_id, "2026-01-01T00:00:00.000000Z")
         self._tasks: dict[int, _Task] = {}
         self._reviews: dict[str, ExternalReview] = {}
@@ -42,9 +47,20 @@ class FakeAnnotationTool:
         self._answer()
         return self._identity
 
-    def import_tasks(self, drafts: Sequence[TaskDraft]) -> dict[int, int]:
+    def now(self) -> datetime | None:
         self._answer()
-        known = {task.image_id: task.id for task in self._tasks.values()}
+        return (self.clock or self._now).replace(microsecond=0)
+
+    def import_second_tasks(self, drafts: Sequence[TaskDraft], known: Collection[int]) -> dict[int, int]:
+        return self.import_tasks(drafts, known)
+
+    def existing(self, task_ids: Sequence[int]) -> set[int]:
+        self._answer()
+        return set(task_ids) & set(self._tasks)
+
+    def import_tasks(self, drafts: Sequence[TaskDraft], others: Collection[int] = ()) -> dict[int, int]:
+        self._answer()
+        known = {task.image_id: task.id for task in self._tasks.values() if task.id not in set(others)}
         for draft in drafts:
             if draft.image_id not in known:
                 self._last_task_id += 1
@@ -87,14 +103,30 @@ class FakeAnnotationTool:
         for task_id in self.untouched(task_ids):
             del self._tasks[task_id]
 
+    def tasks_of(self, image_ids: Collection[int]) -> list[int]:
+        self._answer()
+        return sorted(task.id for task in self._tasks.values() if task.image_id in set(image_ids))
+
+    def forget(self, image_ids: Collection[int]) -> int:
+        task_ids = self.tasks_of(image_ids)
+        self._reviews = {i: r for i, r in self._reviews.items() if r.task_id not in task_ids}
+        for task_id in task_ids:
+            del self._tasks[task_id]
+        return len(task_ids)
+
     def reviews_since(self, mark: datetime | None) -> Iterable[ExternalReview]:
         self._answer()
-        found = [r for r in self._reviews.values() if mark is None or r.updated_at >= mark]
+        found = [self._read(r) for r in self._reviews.values() if mark is None or r.updated_at >= mark]
         return sorted(found, key=lambda review: review.updated_at)
 
-    def review_ids(self) -> set[str]:
+    def reviews_of(self, task_ids: Sequence[int]) -> list[ExternalReview]:
         self._answer()
-        return set(self._reviews)
+        found = [review for review in self._reviews.values() if review.task_id in set(task_ids)]
+        return sorted(found, key=lambda review: review.updated_at)
+
+    def review_tasks(self) -> dict[str, int]:
+        self._answer()
+        return {review.external_id: review.task_id for review in self._reviews.values()}
 
     # --- What people do in it ----------------------------------------------------------------------------------
 
@@ -109,14 +141,16 @@ class FakeAnnotationTool:
         prediction = self._tasks[task_id].predictions.get(self.model_version or 0)
         return [LabeledBox(d.damage_class, d.box) for d in prediction.detections] if prediction else []
 
-    def submit(self, task_id: int, boxes: Sequence[LabeledBox], choice: str | None = None) -> str:
+    def submit(
+        self, task_id: int, boxes: Sequence[LabeledBox], choice: str | None = None, note: str | None = None
+    ) -> str:
         """Submit an annotation; return its id."""
         verdict = Verdict.DAMAGED if boxes else VERDICTS[choice]
-        return self._add(task_id, verdict, tuple(boxes))
+        return self._add(task_id, verdict, tuple(boxes), note)
 
-    def skip(self, task_id: int) -> str:
-        """Skip a task; return the id of the cancelled annotation."""
-        return self._add(task_id, Verdict.SKIPPED, ())
+    def skip(self, task_id: int, note: str | None = None) -> str:
+        """Skip a task, with a reason perhaps; return the id of the cancelled annotation."""
+        return self._add(task_id, Verdict.SKIPPED, (), note)
 
     def change(self, review_id: str, boxes: Sequence[LabeledBox]) -> None:
         """Change the boxes of an annotation."""
@@ -133,6 +167,11 @@ class FakeAnnotationTool:
 
     # --- Inside ------------------------------------------------------------------------------------------------
 
+    def _read(self, review: ExternalReview) -> ExternalReview:
+        boxes = current_boxes(review.boxes, self.former)
+        verdict = Verdict.INCOMPLETE if review.boxes and not boxes else review.verdict
+        return replace(review, boxes=boxes, verdict=verdict)
+
     def _answer(self) -> None:
         if self.is_down:
             raise UnavailableError("The annotation tool does not answer.")
@@ -141,7 +180,7 @@ class FakeAnnotationTool:
         prediction = task.predictions.get(self.model_version or 0)
         return prediction.rank_score if prediction else float("inf")
 
-    def _add(self, task_id: int, verdict: Verdict, boxes: tuple[LabeledBox, ...]) -> str:
+    def _add(self, task_id: int, verdict: Verdict, boxes: tuple[LabeledBox, ...], note: str | None) -> str:
         self._last_review_id += 1
         review_id = str(self._last_review_id)
         self._reviews[review_id] = ExternalReview(
@@ -150,9 +189,10 @@ class FakeAnnotationTool:
             image_id=self._tasks[task_id].image_id,
             verdict=verdict,
             boxes=boxes,
-            annotator="user-1",
+            annotator=self.annotator,
             lead_time_s=7.5,
             updated_at=self._tick(),
+            note=note,
         )
         return review_id
 

@@ -7,10 +7,25 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
-from tests.fakes.database import SqliteUnits
+from damageloop.ports.persistence import UnitOfWorkFactory
 
 # A worker that dies after one of these leaves what it had left before.
-READS = frozenset({"champion", "count_pre_annotations", "folder", "known_ids", "manifest", "read", "tags", "untouched"})
+READS = frozenset(
+    {
+        "champion",
+        "count_pre_annotations",
+        "existing",
+        "folder",
+        "known_as",
+        "known_ids",
+        "manifest",
+        "read",
+        "read_shards",
+        "tags",
+        "untouched",
+        "written",
+    }
+)
 
 
 class KilledError(BaseException):
@@ -55,7 +70,7 @@ class Crashing:
 class CrashingUnits:
     """Units of work after whose commit the worker may die."""
 
-    units: SqliteUnits
+    units: UnitOfWorkFactory
     fuse: Fuse
 
     def __call__(self, read_only: bool = False) -> Any:

@@ -11,7 +11,7 @@ from damageloop.domain.outcome import NoneCalibration
 from damageloop.domain.prediction import Detection, DetectorAnswer
 from damageloop.domain.release import ReleaseManifest
 from damageloop.ports import RgbImage
-from damageloop.services.serving_champion import Serving
+from damageloop.services.serving.serving_champion import Serving
 
 # Sure of "none" below a highest score of about 0.2, sure of damage above about 0.5.
 CALIBRATION = NoneCalibration(intercept=-7.0, slope=20.0, n_damaged=40, n_clean=40)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,8 +68,21 @@ class FakeFeatureStore:
     def known_crops(self, source: str) -> list[str]:
         return _keys(self.crops, source)
 
+    def forget(self, image_ids: Collection[int]) -> int:
+        gone = 0
+        for table in (self.rows, self.quality, self.boxes):
+            gone += _drop(table, lambda key: key in image_ids)
+        return gone + _drop(self.crops, lambda key: int(key.partition(":")[0]) in image_ids)
+
     def sources(self) -> list[str]:
         return sorted({source for table in (self.rows, self.boxes, self.crops) for source, _ in table})
+
+
+def _drop(table: Table, is_gone: Callable[[Any], bool]) -> int:
+    keys = [pair for pair in table if is_gone(pair[1])]
+    for pair in keys:
+        del table[pair]
+    return len(keys)
 
 
 def _put(table: Table, source: str, keys: Sequence[Any], features: Floats) -> None:

@@ -18,6 +18,7 @@ from damageloop.adapters.maps import FileMapStore
 from damageloop.adapters.releases import FolderReleaseStore
 from damageloop.adapters.thumbnail import shrink
 from damageloop.bootstrap.api import ApiServices, make_image_reader
+from damageloop.bootstrap.champions import make_champions
 from damageloop.bootstrap.curation import make_curation
 from damageloop.bootstrap.estimates import make_estimates
 from damageloop.bootstrap.rounds import make_rounds
@@ -26,19 +27,23 @@ from damageloop.domain.promotion import PromotionReason
 from damageloop.domain.release import ReleaseManifest
 from damageloop.params import load_params
 from damageloop.ports.persistence import UnitOfWorkFactory
-from damageloop.services.answer_damage import AnswerDamage
-from damageloop.services.browse import Browse
-from damageloop.services.cancel_job import CancelJob
-from damageloop.services.find_similar import FindSimilar
-from damageloop.services.keys import Keys
-from damageloop.services.ledger import Ledger
-from damageloop.services.note_review_event import NoteReviewEvent
-from damageloop.services.serving_champion import ChampionLoader
-from damageloop.services.thumbnails import Thumbnails
+from damageloop.services.images.find_similar import FindSimilar
+from damageloop.services.images.forget import Forget
+from damageloop.services.images.thumbnails import Thumbnails
+from damageloop.services.insight.browse import Browse
+from damageloop.services.loop.cancel_job import CancelJob, RetryJob
+from damageloop.services.loop.ledger import Ledger
+from damageloop.services.loop.triggers import Triggers
+from damageloop.services.reviews.note_review_event import NoteReviewEvent
+from damageloop.services.serving.answer_damage import AnswerDamage
+from damageloop.services.serving.keys import Keys
+from damageloop.services.serving.serving_champion import ChampionLoader
+from damageloop.services.snapshots.inspect_snapshots import InspectSnapshots
 from tests.fakes.clock import FakeClock
 from tests.fakes.detector import FakeDetector, make_manifest
 from tests.fakes.features import FakeFeatureStore
 from tests.fakes.job_queue import FakeJobQueue
+from tests.fakes.training import FakeSnapshotStore
 
 SECRET = "a shared secret"
 MAX_REQUEST_BYTES = 300_000
@@ -68,6 +73,7 @@ class ApiWorld:
         params = params.model_copy(update={"serving": serving})
         self.releases = FolderReleaseStore(self.folder / "releases")
         self.features = FakeFeatureStore()
+        self.snapshots = FakeSnapshotStore()
         self.images = FsspecImageStore(self.folder / "images", ImageLimits(2**22, 2**22, 16))
         self.maps = FileMapStore(self.folder / "cache")
         self.queue = FakeJobQueue()
@@ -78,14 +84,19 @@ class ApiWorld:
             params=params,
             keys=Keys(self.units, self.clock),
             champion=champion,
+            champions=make_champions(self.units, self.releases, self.clock, lambda: self.nudges.append(1)),
             answer_damage=AnswerDamage(self.units, champion, reader, self.clock, time_ordered_id, serving),
             browse=Browse(self.units),
-            cancel_job=CancelJob(self.units),
+            cancel_job=CancelJob(self.units, self.clock),
+            retry_job=RetryJob(ledger),
+            triggers=Triggers(self.units, self.clock, params, lambda: self.nudges.append(1)),
             note_review_event=NoteReviewEvent(self.units, self.clock, lambda: self.nudges.append(1)),
             rounds=make_rounds(self.units, ledger, self.clock, params, lambda: self.nudges.append(1)),
             curation=make_curation(self.units, ledger, params, lambda: self.features, self.maps),
             find_similar=FindSimilar(self.units, self.features),
+            forget=Forget(self.units, self.clock, lambda: self.nudges.append(1)),
             thumbnails=Thumbnails(self.units, self.images, shrink),
+            inspect_snapshots=lambda: InspectSnapshots(self.units, self.snapshots, params),
             estimates=make_estimates(self.units, self.releases, params),
             webhook_secret=lambda: SECRET,
         )

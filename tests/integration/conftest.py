@@ -1,4 +1,8 @@
-"""A migrated SQLite database for each test, copied from one that is made once."""
+"""A migrated database for each test, copied from one that is made once.
+
+On SQLite, unless the test's module says `DATABASES = BOTH`: then each of its tests runs on PostgreSQL too, but those
+marked with `ON_SQLITE`, which look at something else.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +17,33 @@ from damageloop.adapters.database.migrate import upgrade
 from damageloop.adapters.database.unit_of_work import make_engine
 from damageloop.bootstrap.database import SqlUnitOfWorkFactory
 from tests.fakes.clock import FakeClock
+from tests.integration.databases import SQLITE
 
 if TYPE_CHECKING:
     from tests.integration.api_world import ApiWorld
+    from tests.integration.postgres_server import PostgresServer
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    databases = getattr(metafunc.module, "DATABASES", ())
+    has_chosen = any("database" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
+    if databases and "database" in metafunc.fixturenames and not has_chosen:
+        metafunc.parametrize("database", databases, indirect=True)
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest) -> str:
+    """Return which kind of database the test runs on."""
+    return str(getattr(request, "param", SQLITE))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """Run one real PostgreSQL for all tests that want one."""
+    from tests.integration.postgres_server import running_postgres
+
+    with running_postgres() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -50,14 +78,43 @@ def s3_url(s3_endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return f"s3://{s3_server.BUCKET}/{tmp_path.parent.name}/{tmp_path.name}"
 
 
+@pytest.fixture(scope="session")
+def home_with_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a home with a workspace and one snapshot, by real git and DVC, once; tests take copies of it."""
+    from tests.integration.backup_world import make_workspace
+
+    folder = tmp_path_factory.mktemp("home")
+    make_workspace(folder)
+    return folder
+
+
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
 
 
 @pytest.fixture
-def database_url(migrated_database: Path, tmp_path: Path) -> str:
-    return f"sqlite:///{shutil.copy(migrated_database, tmp_path / 'damageloop.sqlite')}"
+def database_url(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if database == SQLITE:
+        source = request.getfixturevalue("migrated_database")
+        yield f"sqlite:///{shutil.copy(source, tmp_path / 'damageloop.sqlite')}"
+        return
+    server = request.getfixturevalue("postgres")
+    url = server.migrated()
+    yield url
+    server.drop(url)
+
+
+@pytest.fixture
+def empty_database_url(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Return the URL of a database without tables; a SQLite file is not there yet, nor is its folder."""
+    if database == SQLITE:
+        yield f"sqlite:///{tmp_path / 'new' / 'test%.sqlite'}"
+        return
+    server = request.getfixturevalue("postgres")
+    url = server.empty()
+    yield url
+    server.drop(url)
 
 
 @pytest.fixture

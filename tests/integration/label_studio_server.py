@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from damageloop.adapters.label_studio.process import ServerPlan, server_command
-from damageloop.adapters.label_studio.regions import parse_annotation, to_choice, to_region
+from damageloop.adapters.label_studio.regions import parse_annotation, to_choice, to_reason, to_region
 from damageloop.adapters.label_studio.setup import wait_until_up
 from damageloop.domain.annotation import LabeledBox
 from samples.labeling_page import LabelingPage
@@ -93,12 +93,14 @@ class Person:
         (prediction,) = self._page.open_task(task_id)["predictions"]
         return list(parse_annotation(prediction)[1])
 
-    def submit(self, task_id: int, boxes: Sequence[LabeledBox], choice: str | None = None) -> str:
+    def submit(
+        self, task_id: int, boxes: Sequence[LabeledBox], choice: str | None = None, note: str | None = None
+    ) -> str:
         result = [to_choice(choice)] if choice else _regions(boxes)
-        return str(self._page.submit(task_id, result, lead_time_s=4.5))
+        return str(self._page.submit(task_id, result + _reasons(note), lead_time_s=4.5))
 
-    def skip(self, task_id: int) -> str:
-        return str(self._page.skip(task_id, lead_time_s=1.0))
+    def skip(self, task_id: int, note: str | None = None) -> str:
+        return str(self._page.skip(task_id, lead_time_s=1.0, result=_reasons(note)))
 
     def change(self, review_id: str, boxes: Sequence[LabeledBox]) -> None:
         self._page.change(int(review_id), _regions(boxes))
@@ -108,6 +110,10 @@ class Person:
 
     def draft(self, task_id: int) -> None:
         self._page.save_draft(task_id, [])
+
+
+def _reasons(note: str | None) -> list[dict[str, object]]:
+    return [to_reason(note)] if note else []
 
 
 def _regions(boxes: Sequence[LabeledBox]) -> list[dict[str, object]]:

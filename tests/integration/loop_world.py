@@ -24,25 +24,28 @@ from damageloop.domain.round import RoundItem
 from damageloop.domain.split import Split
 from damageloop.params import Params
 from damageloop.ports import BaseExport, Detector, Handler, RgbImage
-from damageloop.services.advance_loop import AdvanceLoop
-from damageloop.services.build_snapshot import BuildSnapshot, Provenance
-from damageloop.services.close_round import CloseRound
-from damageloop.services.decide_promotion import DecidePromotion
-from damageloop.services.describe_pool import Describe, DescribePool
-from damageloop.services.embed_crops import EmbedCrops
-from damageloop.services.feature_source import PIXELS
-from damageloop.services.join_duplicates import JoinAfter, JoinDuplicates
-from damageloop.services.ledger import LEASE, Ledger
-from damageloop.services.open_round import OpenRound
-from damageloop.services.plan_loop import Plan
-from damageloop.services.pre_annotations import PreAnnotationSender
-from damageloop.services.promote import Promote
-from damageloop.services.receive_reviews import ReceiveReviews
-from damageloop.services.register_base import FEATURE_VERSION, RegisterBase
-from damageloop.services.renew_pre_annotations import RENEWED, RenewPreAnnotations
-from damageloop.services.score_pool import ScorePool
-from damageloop.services.take_out_skipped import TakeOutSkipped
-from damageloop.services.train_challenger import TrainChallenger
+from damageloop.services.images.describe_pool import Describe, DescribePool
+from damageloop.services.images.embed_crops import EmbedCrops
+from damageloop.services.images.feature_source import PIXELS
+from damageloop.services.images.join_duplicates import JoinAfter, JoinDuplicates
+from damageloop.services.images.score_pool import ScorePool
+from damageloop.services.loop.advance_loop import AdvanceLoop
+from damageloop.services.loop.ledger import LEASE, Ledger
+from damageloop.services.loop.plan_loop import Plan
+from damageloop.services.models.align_registry import AlignRegistry
+from damageloop.services.models.decide_promotion import DecidePromotion
+from damageloop.services.models.follow_promotion import FollowPromotion
+from damageloop.services.models.promote import Promote
+from damageloop.services.models.register_base import FEATURE_VERSION, RegisterBase
+from damageloop.services.models.train_challenger import TrainChallenger
+from damageloop.services.reviews.receive_reviews import ReceiveReviews
+from damageloop.services.reviews.second_opinions import SecondOpinions
+from damageloop.services.rounds.close_round import CloseRound
+from damageloop.services.rounds.open_round import OpenRound
+from damageloop.services.rounds.pre_annotations import PreAnnotationSender
+from damageloop.services.rounds.renew_pre_annotations import RENEWED, RenewPreAnnotations
+from damageloop.services.rounds.take_out_skipped import TakeOutSkipped
+from damageloop.services.snapshots.build_snapshot import BuildSnapshot, Provenance
 from tests.fakes.annotation_tool import FakeAnnotationTool
 from tests.fakes.clock import FakeClock
 from tests.fakes.crashing import Crashing, CrashingUnits, Fuse
@@ -50,6 +53,7 @@ from tests.fakes.database import SqliteUnits, sqlite_units
 from tests.fakes.features import FakeFeatureStore
 from tests.fakes.job_queue import FakeJobQueue
 from tests.fakes.photos import make_params, make_stored
+from tests.fakes.serving import FakeServing
 from tests.fakes.training import FakePipeline, FakeRegistry, FakeReleaseStore, FakeSnapshotStore
 
 CLASSES = ("scratch", "dent")
@@ -58,6 +62,7 @@ PARAMS = make_params(
     round={"query_size": 10, "explored_share": 0.2, "audited_share": 0.2, "audit_images": 15, "audit_groups": 8},
     score={"shard_size": 100},
     retrain={"min_new_annotations": 6},
+    triggers={"debounce_s": 0.0},
     gate={"min_test_images": 5, "min_test_groups": 4, "min_test_boxes_per_class": 2, "bootstrap_samples": 100},
 )
 
@@ -116,6 +121,7 @@ class Outside:
     features: FakeFeatureStore = field(default_factory=FakeFeatureStore)
     feature_releases: dict[str, FakeReleaseStore] = field(default_factory=dict)
     queue: FakeJobQueue = field(default_factory=FakeJobQueue)
+    serving: FakeServing = field(default_factory=FakeServing)
     clock: FakeClock = field(default_factory=FakeClock)
 
     def feature_store(self, source: str) -> FakeReleaseStore:
@@ -218,13 +224,23 @@ class LoopWorld:
             JobKind.DESCRIBE_POOL: DescribePool(units, store, features, self.load_describer, join, params),
             JobKind.OPEN_ROUND: OpenRound(units, tool, sender, features, clock, params),
             JobKind.TAKE_OUT_SKIPPED: TakeOutSkipped(units, tool),
+            JobKind.SECOND_OPINIONS: SecondOpinions(units, tool, sender, clock, params),
             JobKind.CLOSE_ROUND: CloseRound(units, tool, clock),
             JobKind.BUILD_SNAPSHOT: BuildSnapshot(
                 units, snapshots, lambda: Provenance("code-1", "lock-1", "base.pt", "cd" * 32), clock, params
             ),
-            JobKind.TRAIN_CHALLENGER: TrainChallenger(units, pipeline, registry, releases, clock, params),
+            JobKind.TRAIN_CHALLENGER: TrainChallenger(
+                units, pipeline, registry, releases, clock, snapshots, lambda: {"code_revision": "code-1"}
+            ),
             JobKind.DECIDE_PROMOTION: DecidePromotion(units, snapshots, releases, score, clock, params),
-            JobKind.PROMOTE: Promote(units, registry, releases, clock),
+            JobKind.PROMOTE: Promote(units, releases, clock),
+            JobKind.FOLLOW_PROMOTION: FollowPromotion(
+                units,
+                AlignRegistry(units, registry, clock),
+                releases,
+                self.outside.serving.watched(self.champion),
+                clock,
+            ),
             JobKind.RENEW_PRE_ANNOTATIONS: RenewPreAnnotations(units, tool, sender),
             JobKind.EMBED_CROPS: EmbedCrops(units, store, features, self.load_detector, params),
         }
@@ -277,6 +293,7 @@ class LoopWorld:
                 "models": [(m.version, m.snapshot_id, m.training_key, m.mlflow_version) for m in models],
                 "decisions": [(d.champion, d.challenger, d.decision, d.reasons) for d in work.models.decisions()],
                 "promotions": [(p.model_version, p.previous_version, p.reason) for p in work.models.promotions()],
+                "steps": sorted((s.promotion_id, s.step) for s in work.models.steps()),
                 "predictions": {m.version: work.predictions.of_version(m.version) for m in models},
                 "shown": work.facts.get(RENEWED),
                 "jobs": {job.key: job.state for job in work.jobs.all()},

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from damageloop.domain.annotation import Annotation, LabeledBox
+import pytest
+
+from damageloop.domain.annotation import SOURCE, Annotation, LabeledBox
 from damageloop.domain.geometry import Box
 from damageloop.domain.image import Origin
 from damageloop.domain.round import ItemState, RoundItem, RoundKind, RoundState, Share
 from damageloop.domain.snapshot import Snapshot
 from damageloop.domain.split import Split
-from damageloop.ports import TaskDraft
-from damageloop.services.note_review_event import NoteReviewEvent
-from damageloop.services.receive_reviews import SOURCE, ReceiveReviews
-from damageloop.services.snapshot_stops import snapshot_stop
+from damageloop.ports import ExternalReview, TaskDraft
+from damageloop.services.reviews.note_review_event import NoteReviewEvent
+from damageloop.services.reviews.receive_reviews import ReceiveReviews
+from damageloop.services.snapshots.snapshot_stops import snapshot_stop
 from tests.fakes.annotation_tool import FakeAnnotationTool
 from tests.fakes.clock import FakeClock
 from tests.fakes.database import SqliteUnits, sqlite_units
@@ -43,6 +45,18 @@ class World:
         """Delete an annotation in the tool, whose webhook arrives."""
         self.tool.delete(review_id)
         NoteReviewEvent(self.units, self.clock, lambda: None)({"action": "ANNOTATIONS_DELETED"})
+
+    def note_tasks_read(self, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+        """Return a list that names every task that is read whole from now on."""
+        asked: list[int] = []
+        read = self.tool.reviews_of
+
+        def note(tasks: Sequence[int]) -> list[ExternalReview]:
+            asked.extend(tasks)
+            return read(tasks)
+
+        monkeypatch.setattr(self.tool, "reviews_of", note)
+        return asked
 
     def review_all(self) -> list[str]:
         ids = [self.tool.submit(task, [DENT]) for task in self.tasks.values()]

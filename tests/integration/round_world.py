@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,19 +15,21 @@ from damageloop.domain.geometry import Box
 from damageloop.domain.image import Image, Origin
 from damageloop.domain.job import Job
 from damageloop.domain.prediction import Detection, Prediction
-from damageloop.domain.promotion import PromotionReason
+from damageloop.domain.promotion import PromotionReason, open_steps
 from damageloop.domain.round import Round, RoundItem, RoundState
+from damageloop.domain.second_opinion import SecondOpinion
 from damageloop.domain.split import Split
 from damageloop.params import Params
-from damageloop.services.ask_for_round import AskForRound
-from damageloop.services.close_round import CloseRound
-from damageloop.services.ledger import Ledger
-from damageloop.services.open_round import OpenRound
-from damageloop.services.plan_loop import Plan
-from damageloop.services.pre_annotations import PreAnnotationSender
-from damageloop.services.receive_reviews import ReceiveReviews
-from damageloop.services.request_images import RequestImages
-from damageloop.services.take_out_skipped import TakeOutSkipped
+from damageloop.services.images.request_images import RequestImages
+from damageloop.services.loop.ledger import Ledger
+from damageloop.services.loop.plan_loop import Plan
+from damageloop.services.reviews.receive_reviews import ReceiveReviews
+from damageloop.services.reviews.second_opinions import SecondOpinions
+from damageloop.services.rounds.ask_for_round import AskForRound
+from damageloop.services.rounds.close_round import CloseRound
+from damageloop.services.rounds.open_round import OpenRound
+from damageloop.services.rounds.pre_annotations import PreAnnotationSender
+from damageloop.services.rounds.take_out_skipped import TakeOutSkipped
 from tests.fakes.annotation_tool import FakeAnnotationTool
 from tests.fakes.clock import FakeClock
 from tests.fakes.database import SqliteUnits, sqlite_units
@@ -50,6 +52,9 @@ class Context:
     def progress(self, share: float, message: str) -> None: ...
 
     def is_cancelled(self) -> bool:
+        return False
+
+    def is_taken_over(self) -> bool:
         return False
 
 
@@ -77,6 +82,32 @@ class RoundWorld:
     def close(self, number: int) -> Round:
         CloseRound(self.units, self.tool, self.clock)({"round_id": number}, Context())
         return self.round(number)
+
+    def choose_and_then(self, number: int, happens: Callable[[], None]) -> None:
+        """Open a round, and let something happen between its choice and its sending."""
+        sender = PreAnnotationSender(self.units, self.tool, self.clock, self.params)
+        handler = OpenRound(self.units, self.tool, sender, self.features, self.clock, self.params)
+
+        class Interrupting(Context):
+            def progress(self, share: float, message: str) -> None:
+                happens()
+
+        handler({"number": number, "kind": "query", "model_version": VERSION}, Interrupting())
+
+    def set_aside(self, image_ids: list[int]) -> None:
+        with self.units() as work:
+            work.images.exclude_leaks(image_ids)
+            work.commit()
+
+    def send_opinions(self, units: Any = None, tool: Any = None) -> dict[str, Any]:
+        """Do what is due about second opinions, perhaps by collaborators that die."""
+        units, tool = units or self.units, tool or self.tool
+        sender = PreAnnotationSender(units, tool, self.clock, self.params)
+        return SecondOpinions(units, tool, sender, self.clock, self.params)({}, Context())
+
+    def opinions(self) -> list[SecondOpinion]:
+        with self.units(read_only=True) as work:
+            return work.second_opinions.all()
 
     def take_out_skipped(self, number: int) -> dict[str, Any]:
         return TakeOutSkipped(self.units, self.tool)({"round_id": number}, Context())
@@ -172,7 +203,10 @@ def score(world: RoundWorld) -> None:
     with world.units() as work:
         work.models.allot("base", None, world.clock.now())
         work.models.record(VERSION, "run-1", "100", {})
-        work.models.promote(VERSION, None, None, PromotionReason.FIRST_MODEL, world.clock.now())
+        promotion = work.models.promote(VERSION, None, None, PromotionReason.FIRST_MODEL, world.clock.now())
+        # Followed to its end long ago.
+        for step in open_steps([]):
+            work.models.record_step(promotion.id, step, "", world.clock.now())
         work.predictions.add_many(predictions, world.clock.now())
         work.commit()
 

@@ -13,8 +13,8 @@ from damageloop.errors import NoChampionError, NotFoundError
 from damageloop.params import Params, load_params
 from damageloop.ports import RgbImage
 from damageloop.ports.persistence import UnitOfWorkFactory
-from damageloop.services.answer_tasks import AnswerTasks
-from damageloop.services.serving_champion import Serving
+from damageloop.services.rounds.answer_tasks import AnswerTasks
+from damageloop.services.serving.serving_champion import Serving
 from tests.factories import MOMENT, add_image, make_detection, make_item
 from tests.fakes.detector import FakeDetector, FixedChampion, make_manifest
 
@@ -85,7 +85,7 @@ def test_only_what_reaches_the_display_threshold_is_shown(answer_tasks: AnswerTa
 
 def test_the_score_is_the_place_in_the_round(answer_tasks: AnswerTasks) -> None:
     answers = answer_tasks.pre_annotations([(30, STORED), (10, CHOSEN)])
-    assert [a and a.rank_score for a in answers] == [0.5, 0.0]
+    assert [a and a.rank_score for a in answers] == [0.6, 0.2]
 
 
 @pytest.mark.parametrize("claimed_image", [AUDITED, CHOSEN, 77])

@@ -80,7 +80,11 @@ def test_a_damaged_release_leaves_the_old_model_answering(world: ApiWorld) -> No
     world.services.champion.refresh()
     client = world.client(Scope.PREDICT)
     assert client.post("/v1/predictions", files=images(make_photo())).json()["model_version"] == "1"
-    assert client.get("/v1/health/ready").json() == {"status": "ready", "champion": "1", "is_newest": False}
+    ready = client.get("/v1/health/ready").json()
+    degraded = ready.pop("degraded")
+    assert ready == {"status": "ready", "champion": "1", "is_newest": False}
+    assert degraded.startswith("File manifest.json of release 2 is damaged or missing")
+    assert degraded.endswith("Version 1 answers in its place.")
 
 
 def test_files_of_which_none_is_an_image_are_refused_one_by_one(world: ApiWorld) -> None:

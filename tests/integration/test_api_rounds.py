@@ -96,12 +96,18 @@ def test_images_are_pinned_skipped_and_sent_back_by_the_name_of_the_key(world: A
     assert client.post("/v1/images/5/skip", json={"reason": "a screenshot"}).json()["kind"] == "skip"
     assert client.post("/v1/images/1/send-back", json={"reason": "a reflection"}).json()["kind"] == "send_back"
     assert len(world.nudges) == 3
+    asked = client.post("/v1/images/1/second-opinion", json={"reason": "an odd one"}).json()
+    assert (asked["kind"], asked["state"], asked["task_id"], asked["asked_by"]) == ("opinion", "pending", None, "test")
+    assert client.get("/v1/images/1").json()["second_opinions"] == [asked]
+    check_problem(client.post("/v1/images/4/second-opinion", json={"reason": "x"}), 409, "conflict")
     check_problem(client.post("/v1/images/1/pin", json={"reason": "x"}), 409, "conflict")
     check_problem(client.post("/v1/images/4/send-back", json={"reason": "x"}), 409, "conflict")
     check_problem(client.post("/v1/images/99/skip", json={"reason": "x"}), 404, "not_found")
 
 
-@pytest.mark.parametrize("path", ["/v1/rounds", "/v1/rounds/1/close", "/v1/images/4/pin", "/v1/images/4/send-back"])
+@pytest.mark.parametrize(
+    "path", ["/v1/rounds", "/v1/rounds/1/close", "/v1/images/4/pin", "/v1/images/4/second-opinion"]
+)
 def test_only_a_reviewer_may_ask(world: ApiWorld, path: str) -> None:
     fill(world)
     check_problem(world.client(Scope.PREDICT).post(path, json={"reason": "x"}), 403, "missing_scope")

@@ -15,7 +15,7 @@ from damageloop.bootstrap.worker import Worker
 from damageloop.domain.release import ReleaseManifest
 from damageloop.errors import NotFoundError
 from damageloop.ports import BaseExport
-from damageloop.services.register_base import FEATURE_VERSION
+from damageloop.services.models.register_base import FEATURE_VERSION
 from damageloop.settings import Settings
 from tests.fakes.photos import PARAMS_FILE
 

@@ -13,9 +13,9 @@ from damageloop.domain.geometry import Box
 from damageloop.domain.image import Image
 from damageloop.domain.round import ItemState, RoundKind, Share
 from damageloop.domain.split import Split
-from damageloop.services.candidates import MakeCandidates
-from damageloop.services.choose_images import Choice
-from damageloop.services.labeled_pool import class_names
+from damageloop.services.rounds.candidates import MakeCandidates
+from damageloop.services.rounds.choose_images import Choice
+from damageloop.services.rounds.labeled_pool import class_names
 from tests.factories import MOMENT, make_item
 from tests.integration.round_world import RoundWorld, label, new_round_world
 

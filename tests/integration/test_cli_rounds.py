@@ -75,6 +75,7 @@ def test_images_are_asked_for() -> None:
     assert run_json("images", "pin", "3", "--reason", "a new bumper")["kind"] == "pin"
     assert run_json("images", "skip", "3", "--reason", "a screenshot")["kind"] == "skip"
     assert "sent back by" in run("images", "send-back", "1", "--reason", "a reflection")
+    assert "waits for a second opinion" in run("images", "opinion", "1", "--reason", "an odd one")
 
 
 def test_a_reason_is_always_given() -> None:

@@ -17,9 +17,10 @@ from damageloop.domain.round import RoundKind
 from damageloop.domain.snapshot import Snapshot
 from damageloop.domain.split import Split
 from damageloop.ports.persistence import FoundLabelError
-from damageloop.services.embed_crops import counting_crops
-from damageloop.services.embedding_map import MakeEmbeddingMap
+from damageloop.services.images.embed_crops import counting_crops
+from damageloop.services.images.embedding_map import MakeEmbeddingMap
 from tests.factories import MOMENT, add_image, make_annotation, make_detection, make_item
+from tests.fakes.photos import make_params
 from tests.integration.api_world import ApiWorld
 
 
@@ -27,6 +28,9 @@ class Context:
     def progress(self, share: float, message: str) -> None: ...
 
     def is_cancelled(self) -> bool:
+        return False
+
+    def is_taken_over(self) -> bool:
         return False
 
 
@@ -129,7 +133,7 @@ def test_boxes_that_look_alike_are_found_and_an_edit_asks_for_a_new_embedding(cl
     with world.units() as work:
         work.annotations.upsert(Annotation(3, Verdict.DAMAGED, boxes, "label-studio", "c", "ann", MOMENT))
         work.commit()
-        keys = [crop.key for crop in counting_crops(work)]
+        keys = [crop.key for crop in counting_crops(work, make_params())]
     world.features.append_crops("1", keys, np.array([[1, 0], [0, 1], [3, 0.3]], dtype=np.float32))
     found = client.get("/v1/images/1/boxes/0/similar").json()
     assert [(item["image_id"], item["number"], item["damage_class"]) for item in found] == [

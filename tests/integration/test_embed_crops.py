@@ -15,7 +15,7 @@ from damageloop.domain.prediction import DetectorAnswer
 from damageloop.errors import NotFoundError, UnavailableError
 from damageloop.ports import RgbImage
 from damageloop.ports.persistence import UnitOfWorkFactory
-from damageloop.services.embed_crops import CROPS_IN_STEP, EmbedCrops, counting_crops, in_step_mark
+from damageloop.services.images.embed_crops import CROPS_IN_STEP, EmbedCrops, counting_crops, in_step_mark
 from tests.factories import MOMENT, add_image, make_annotation
 from tests.fakes.clock import FakeClock
 from tests.fakes.features import FakeFeatureStore
@@ -56,6 +56,9 @@ class Context:
     def is_cancelled(self) -> bool:
         return False
 
+    def is_taken_over(self) -> bool:
+        return False
+
 
 @dataclass
 class Desk:
@@ -77,7 +80,7 @@ class Desk:
 
     def keys(self) -> list[str]:
         with self.units(read_only=True) as work:
-            return [crop.key for crop in counting_crops(work)]
+            return [crop.key for crop in counting_crops(work, make_params())]
 
 
 @pytest.fixture(name="desk")

@@ -18,8 +18,8 @@ from damageloop.domain.key import Scope
 from damageloop.domain.prediction import Detection, Prediction
 from damageloop.domain.promotion import PromotionReason
 from damageloop.domain.round import ItemState, RoundKind, Share
-from damageloop.services.estimate_pool import EstimatePool
-from damageloop.services.reviewed_items import reviewed_items
+from damageloop.services.insight.estimate_pool import EstimatePool
+from damageloop.services.reviews.reviewed_items import reviewed_items
 from tests.factories import MOMENT, add_image, make_annotation, make_item
 from tests.fakes.clock import FakeClock
 from tests.fakes.database import sqlite_units

@@ -56,6 +56,24 @@ def test_rows_come_back_in_the_order_asked_for(store: FeatureStore) -> None:
     assert store.known_ids("1").tolist() == [10, 20, 30]
 
 
+def test_forgotten_images_lose_every_row_and_others_keep_theirs(store: FeatureStore) -> None:
+    for source in ("1", "pixels-1"):
+        store.append(source, [10, 20], rows(1, 2))
+        store.append(source, [20, 30], rows(4, 3))
+    store.append_boxes("1", [10, 20], [2, 1], rows(1, 2, 3))
+    store.append_crops("1", ["10:aa:0", "20:aa:0", "1:aa:0"], rows(1, 2, 3))
+    store.forget([20, 99])
+    assert store.forget([20, 99]) == 0
+    for source in ("1", "pixels-1"):
+        assert store.known_ids(source).tolist() == [10, 30]
+        assert store.read(source, [30, 10]).tolist() == rows(3, 1).tolist()
+    assert store.read_boxes("1", [10]).features.tolist() == rows(1, 2).tolist()
+    assert store.known_box_ids("1").tolist() == [10]
+    assert store.known_crops("1") == ["10:aa:0", "1:aa:0"]
+    store.append("1", [40], rows(7))
+    assert store.known_ids("1").tolist() == [10, 30, 40]
+
+
 def test_values_keep_half_precision(store: FeatureStore) -> None:
     values = np.random.default_rng(0).normal(size=(5, 448)).astype(np.float32)
     store.append("1", range(5), values)

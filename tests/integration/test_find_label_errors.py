@@ -20,14 +20,17 @@ from damageloop.domain.split import Split
 from damageloop.errors import ConflictError, InvalidInputError, NotFoundError
 from damageloop.ports import FoldRequest, Progress
 from damageloop.ports.persistence import UnitOfWorkFactory
-from damageloop.services.find_label_errors import FindLabelErrors
-from damageloop.services.label_errors import LabelErrors
-from damageloop.services.ledger import Ledger
-from damageloop.services.request_images import RequestImages
+from damageloop.services.images.request_images import RequestImages
+from damageloop.services.loop.ledger import Ledger
+from damageloop.services.reviews.find_label_errors import FindLabelErrors
+from damageloop.services.reviews.label_errors import LabelErrors
 from tests.factories import add_image
 from tests.fakes.clock import FakeClock
 from tests.fakes.job_queue import FakeJobQueue
 from tests.fakes.photos import make_params
+from tests.integration.databases import BOTH
+
+DATABASES = BOTH
 
 HERE, FAR = Box(10, 10, 110, 90), Box(300, 200, 380, 260)
 PARAMS = make_params()
@@ -70,6 +73,9 @@ class Context:
     def is_cancelled(self) -> bool:
         return False
 
+    def is_taken_over(self) -> bool:
+        return False
+
 
 @dataclass
 class Desk:
@@ -85,7 +91,7 @@ class Desk:
     @property
     def errors(self) -> LabelErrors:
         ledger = Ledger(self.units, FakeJobQueue(), self.clock)
-        return LabelErrors(self.units, RequestImages(self.units, self.clock), ledger)
+        return LabelErrors(self.units, RequestImages(self.units, self.clock), ledger, self.params)
 
     def states(self) -> dict[int, LabelErrorState]:
         with self.units(read_only=True) as work:
@@ -94,7 +100,10 @@ class Desk:
     def annotate(self, changed: Annotation) -> None:
         with self.units() as work:
             work.annotations.upsert(changed)
-            work.image_requests.end_reviewed("label-studio", self.clock.now())
+            # As the answer in a second task does.
+            request = work.image_requests.active_of_image(changed.image_id)
+            if request:
+                work.image_requests.end(request.id, self.clock.now())
             work.commit()
         self.errors.settle()
 
@@ -176,6 +185,16 @@ def test_a_second_look_without_a_change_dismisses_for_good(desk: Desk) -> None:
     assert desk.states() == {SWAPPED: LabelErrorState.DISMISSED}
     assert desk.find()["new"] == 0
     assert desk.errors.send(5, "ann") == []
+
+
+@pytest.mark.parametrize(("x_min", "state"), [(10.01, LabelErrorState.DISMISSED), (30.0, LabelErrorState.CONFIRMED)])
+def test_an_answer_in_a_second_task_dismisses_what_it_says_again_and_confirms_what_it_changes(
+    desk: Desk, x_min: float, state: LabelErrorState
+) -> None:
+    desk.find()
+    desk.errors.send(1, "ann")
+    desk.annotate(annotation(SWAPPED, x_min=x_min, external_id="second", task_id=99, updated_at=desk.clock.now()))
+    assert desk.states() == {SWAPPED: state}
 
 
 def test_of_a_held_out_image_nothing_is_told_until_it_was_looked_at_again(desk: Desk) -> None:

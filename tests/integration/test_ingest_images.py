@@ -21,7 +21,7 @@ from damageloop.domain.image import Image
 from damageloop.domain.split import Split, split_of_group
 from damageloop.errors import InvalidInputError
 from damageloop.params import Params
-from damageloop.services.ingest_images import (
+from damageloop.services.images.ingest_images import (
     COMMIT_EVERY,
     IMPORT_BEAT,
     IMPORT_LEASE,
@@ -30,6 +30,7 @@ from damageloop.services.ingest_images import (
     find_photos,
     is_importing,
 )
+from damageloop.services.reviews.resolve_annotations import resolve_annotations
 from tests.fakes.clock import FakeClock
 from tests.fakes.database import SqliteUnits, sqlite_units
 from tests.fakes.photos import make_params
@@ -183,7 +184,7 @@ def test_importing_again_does_not_undo_what_people_have_corrected_since(world: W
     world.clock.advance(hours=1)
     world.run(truths=truths)
     with world.units(read_only=True) as work:
-        assert work.annotations.resolved()[image.id].verdict is Verdict.CLEAN
+        assert resolve_annotations(work, PARAMS)[image.id].verdict is Verdict.CLEAN
 
 
 def test_one_picture_with_other_metadata_is_the_same_image(world: World) -> None:
@@ -303,6 +304,13 @@ def test_an_unknown_class_stops_the_import_before_anything_is_written(world: Wor
     rust = ImportedTruth((LabeledBox("rust", Box(1, 1, 9, 9)),))
     with pytest.raises(InvalidInputError, match=r"a\.jpg has a box of class 'rust'.*dent, scratch"):
         world.run(truths={"a.jpg": rust})
+    assert (world.images(), world.stored_files()) == ({}, set())
+
+
+def test_a_vehicle_that_no_database_takes_stops_the_import_before_anything_is_written(world: World) -> None:
+    place(world.folder, "a.jpg")
+    with pytest.raises(InvalidInputError, match=r"vehicle of a\.jpg has 256 characters"):
+        world.run(vehicles={"a.jpg": "v" * 256})
     assert (world.images(), world.stored_files()) == ({}, set())
 
 

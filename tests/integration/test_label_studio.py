@@ -17,10 +17,11 @@ from werkzeug.serving import make_server
 from damageloop.adapters.label_studio.client import LabelStudioTool
 from damageloop.adapters.label_studio.inspection import inspect
 from damageloop.adapters.label_studio.session import LabelStudioSession
-from damageloop.adapters.label_studio.setup import SECRET_HEADER, Connection, ProjectPlan, connect
+from damageloop.adapters.label_studio.setup import SECRET_HEADER, Connection, ProjectPlan, connect, set_labels
 from damageloop.bootstrap.project_checks import Expected, judge
 from damageloop.domain.annotation import LabeledBox, Verdict
 from damageloop.domain.geometry import Box
+from damageloop.domain.labels import FormerNames
 from damageloop.domain.prediction import Detection
 from damageloop.errors import ConflictError, UnavailableError
 from ml_backend.application import create_app
@@ -138,6 +139,44 @@ class TestConnecting:
     def test_a_server_that_is_down_is_unavailable(self) -> None:
         with pytest.raises(UnavailableError):
             LabelStudioTool(f"http://localhost:{free_port()}", TOKEN, 1).identity()
+
+
+class TestChangingClasses:
+    """What Label Studio does with regions of a class that is called otherwise now, or not looked for any more."""
+
+    def test_a_renamed_class_is_one_class_with_what_was_drawn_before(
+        self, server: RunningServer, tool: LabelStudioTool, annotator: Person
+    ) -> None:
+        tasks = tool.import_tasks(drafts(1, 2))
+        annotator.submit(tasks[1], [DENT])
+        former = FormerNames({"dent": "ding"})
+        project_id = tool.identity().project_id
+        assert set_labels(server.base_url, server.token, project_id, ("scratch", "ding"), former)
+        assert not set_labels(server.base_url, server.token, project_id, ("scratch", "ding"), former)
+        renamed = LabelStudioTool(server.base_url, server.token, project_id, former=former)
+        assert [box.damage_class for review in renamed.reviews_since(None) for box in review.boxes] == ["ding"]
+        # A prediction by the name that is shown would be dropped.
+        ding = LabeledBox("ding", DENT.box)
+        assert renamed.import_pre_annotations([pre_annotation(tasks[2], 2, 1, 0.5, ding)]) == 1
+        # The page writes the alias, as the former name.
+        annotator.submit(tasks[2], [DENT])
+        assert {box.damage_class for review in renamed.reviews_since(None) for box in review.boxes} == {"ding"}
+
+    def test_a_class_that_people_drew_can_be_removed_and_come_back(
+        self, server: RunningServer, tool: LabelStudioTool, annotator: Person
+    ) -> None:
+        tasks = tool.import_tasks(drafts(1, 2))
+        annotator.submit(tasks[1], [DENT])
+        annotator.submit(tasks[2], [DENT, SCRATCH])
+        before = list(tool.reviews_since(None))
+        project_id, former = tool.identity().project_id, FormerNames(removed=("dent",))
+        assert set_labels(server.base_url, server.token, project_id, ("scratch",), former)
+        without = LabelStudioTool(server.base_url, server.token, project_id, former=former)
+        found = {review.image_id: review for review in without.reviews_since(None)}
+        assert (found[1].verdict, found[1].boxes) == (Verdict.INCOMPLETE, ())
+        assert [box.damage_class for box in found[2].boxes] == ["scratch"]
+        assert set_labels(server.base_url, server.token, project_id, ("scratch", "dent"), FormerNames())
+        assert list(tool.reviews_since(None)) == before
 
 
 class TestServer:

@@ -1,10 +1,9 @@
-"""The ledger on real SQLite: one worker to a job, whatever dies or is lost."""
+"""The ledger on real databases: one worker to a job, whatever dies or is lost."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -12,13 +11,15 @@ import pytest
 from damageloop.domain.job import Job, JobKind, JobRequest, JobState
 from damageloop.errors import ConflictError, InvalidInputError, UnavailableError
 from damageloop.ports import Handler, JobContext
-from damageloop.services import ledger as ledger_module
-from damageloop.services.cancel_job import CancelJob
-from damageloop.services.ledger import LEASE, MAX_ATTEMPTS, RESEND_AFTER, Ledger
+from damageloop.ports.persistence import UnitOfWorkFactory
+from damageloop.services.loop import ledger as ledger_module
+from damageloop.services.loop.cancel_job import CancelJob
+from damageloop.services.loop.ledger import LEASE, MAX_ATTEMPTS, RESEND_AFTER, Ledger
 from tests.fakes.clock import FakeClock
-from tests.fakes.database import SqliteUnits, sqlite_units
 from tests.fakes.job_queue import FakeJobQueue
+from tests.integration.databases import BOTH
 
+DATABASES = BOTH
 KIND = JobKind.SCORE_POOL
 REQUEST = JobRequest(KIND, "score_pool:v1:10", {"model_version": 1})
 TRAINING = JobRequest(JobKind.TRAIN_CHALLENGER, "train:x")
@@ -29,23 +30,12 @@ class KilledError(BaseException):
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def units(tmp_path: Path, clock: FakeClock) -> Iterator[SqliteUnits]:
-    with sqlite_units(tmp_path, clock) as factory:
-        yield factory
-
-
-@pytest.fixture
 def queue() -> FakeJobQueue:
     return FakeJobQueue()
 
 
 @pytest.fixture
-def ledger(units: SqliteUnits, queue: FakeJobQueue, clock: FakeClock) -> Ledger:
+def ledger(units: UnitOfWorkFactory, queue: FakeJobQueue, clock: FakeClock) -> Ledger:
     return Ledger(units, queue, clock)
 
 
@@ -323,7 +313,7 @@ def test_a_job_that_kills_every_worker_is_given_up(ledger: Ledger, clock: FakeCl
 
 def test_a_waiting_job_is_cancelled_at_once(ledger: Ledger) -> None:
     job_id = requested(ledger)
-    assert CancelJob(ledger.units)(job_id).state is JobState.CANCELLED
+    assert CancelJob(ledger.units, ledger.clock)(job_id, "ann").state is JobState.CANCELLED
     assert ledger.run(job_id, SUCCEEDING) is None
     assert ledger.sweep() == []
 
@@ -332,7 +322,7 @@ def test_an_ended_job_is_not_cancelled(ledger: Ledger) -> None:
     job_id = requested(ledger)
     ledger.run(job_id, SUCCEEDING)
     with pytest.raises(ConflictError, match="already succeeded"):
-        CancelJob(ledger.units)(job_id)
+        CancelJob(ledger.units, ledger.clock)(job_id, "ann")
 
 
 def test_a_running_job_ends_at_its_next_beat_after_it_was_cancelled(ledger: Ledger) -> None:
@@ -340,7 +330,7 @@ def test_a_running_job_ends_at_its_next_beat_after_it_was_cancelled(ledger: Ledg
     went_on = []
 
     def work(context: JobContext) -> dict[str, Any]:
-        CancelJob(ledger.units)(job_id)
+        CancelJob(ledger.units, ledger.clock)(job_id, "ann")
         context.progress(0.5, "half")
         went_on.append(1)
         return {}
@@ -358,7 +348,7 @@ def test_what_runs_outside_and_is_stopped_counts_as_cancelled(
     job_id = requested(ledger)
 
     def work(context: JobContext) -> dict[str, Any]:
-        CancelJob(ledger.units)(job_id)
+        CancelJob(ledger.units, ledger.clock)(job_id, "ann")
         for _ in range(500):
             if context.is_cancelled():
                 raise error
@@ -372,7 +362,7 @@ def test_a_cancelled_job_is_not_begun_again_after_its_worker_died(ledger: Ledger
     job_id = requested(ledger)
 
     def cancelled_and_killed(context: JobContext) -> dict[str, Any]:
-        CancelJob(ledger.units)(job_id)
+        CancelJob(ledger.units, ledger.clock)(job_id, "ann")
         raise KilledError
 
     with pytest.raises(KilledError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from damageloop.domain.job import JobKind, JobRequest
-from damageloop.services.ledger import Ledger
+from damageloop.services.loop.ledger import Ledger
 from tests.fakes.clock import FakeClock
 from tests.fakes.database import sqlite_units
 from tests.fakes.job_queue import FakeJobQueue

@@ -8,14 +8,24 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import httpx
 import pytest
 
 from damageloop.adapters.mlflow import EXPERIMENT, SWEEPS, EpochLog, MlflowRegistry
 from damageloop.adapters.mlflow_server import server_command
-from damageloop.errors import NotFoundError, UnavailableError
+from damageloop.adapters.releases import FolderReleaseStore
+from damageloop.bootstrap.database import SqlUnitOfWorkFactory
+from damageloop.domain.promotion import PromotionReason
+from damageloop.domain.release import MANIFEST
+from damageloop.errors import ConflictError, NotFoundError, UnavailableError
+from damageloop.services.models.align_registry import Alignment, AlignRegistry
+from damageloop.services.models.repair_release import RepairRelease
+from tests.fakes.clock import FakeClock
+from tests.fakes.detector import make_manifest
 
 
 @pytest.fixture(name="server", scope="module")
@@ -77,11 +87,15 @@ def test_a_run_is_logged_registered_and_made_champion(server: str, tmp_path: Pat
     assert (run.info.status, run.data.metrics["test.map50"]) == ("FINISHED", 0.5)
     assert [f.path for f in registry._client.list_artifacts(run_id, "model")] == ["model/model.bin"]
 
-    # The same key once more, after that: a new run.
+    # Its worker died before the version was recorded: the same run again, not a second one.
     again = registry.start_run("challenger-2", tags, {})
-    assert again != run_id
-    registry.fail_run(again, "cancelled")
-    assert registry._client.get_run(again).info.status == "FAILED"
+    assert again == run_id
+    registry.fail_run(again, "broken")
+    # After a failure: a new run.
+    newer = registry.start_run("challenger-2", tags, {})
+    assert newer != run_id
+    registry.fail_run(newer, "Cancelled by a person.", is_cancelled=True)
+    assert [registry._client.get_run(run).info.status for run in (again, newer)] == ["FAILED", "KILLED"]
 
 
 def test_the_trials_of_a_sweep_lie_below_its_run_apart_from_the_trainings(server: str) -> None:
@@ -114,3 +128,79 @@ def test_what_does_not_exist_and_who_does_not_answer_are_told_apart(server: str)
         MlflowRegistry(server).finish_run("0" * 32, {"a": 1.0}, {})
     with pytest.raises(UnavailableError):
         MlflowRegistry("http://127.0.0.1:9").set_champion("1")
+
+
+# --- promotions and releases -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def released(server: str, units: SqlUnitOfWorkFactory, tmp_path: Path) -> FolderReleaseStore:
+    """Version 1 is trained, released, registered and promoted, as a training leaves it."""
+    store, registry = FolderReleaseStore(tmp_path / "releases"), MlflowRegistry(server)
+    model = tmp_path / "model.bin"
+    model.write_bytes(b"weights of a damaged car")
+    manifest = store.publish(1, {model.name: model}, make_manifest(1))
+    run_id = registry.start_run("challenger-1", {"training_key": str(tmp_path)}, {})
+    registry.finish_run(run_id, {}, {model.name: model, MANIFEST: store.folder(1) / MANIFEST})
+    number = registry.register(run_id, 1, {f"sha256.{name}": digest for name, digest in manifest.files.items()})
+    with units() as work:
+        assert work.models.allot("key", None, FakeClock().now()) == 1
+        work.models.record(1, run_id, number, {})
+        work.models.promote(1, None, None, PromotionReason.FIRST_MODEL, FakeClock().now())
+        work.commit()
+    return store
+
+
+def test_the_alias_follows_the_promotion_and_an_emptied_registry_is_told(
+    server: str, units: SqlUnitOfWorkFactory, released: FolderReleaseStore
+) -> None:
+    registry = MlflowRegistry(server)
+    with units(read_only=True) as work:
+        number = work.models.get(1).mlflow_version
+    assert (registry.known_as(number), registry.known_as("9999")) == (1, None)
+    align = AlignRegistry(units, registry, FakeClock())
+    assert align().found is Alignment.MOVED
+    assert (registry.champion(), align().found) == (number, Alignment.IN_STEP)
+    registry._client.delete_registered_model(registry_name())
+    assert align().found is Alignment.LOST
+    with pytest.raises(NotFoundError):
+        registry.file_hashes(number)
+
+
+@pytest.mark.parametrize("damaged", ["model.bin", MANIFEST])
+def test_a_damaged_release_is_fetched_from_its_run_again(
+    server: str, units: SqlUnitOfWorkFactory, released: FolderReleaseStore, tmp_path: Path, damaged: str
+) -> None:
+    @contextmanager
+    def new_folder() -> Iterator[Path]:
+        with TemporaryDirectory(dir=tmp_path) as name:
+            yield Path(name)
+
+    repair = RepairRelease(units, MlflowRegistry(server), released, FakeClock(), new_folder)
+    assert repair(1, "ann") == "Release 1 is whole; nothing was changed."
+    file = released.folder(1) / damaged
+    file.write_bytes(file.read_bytes()[:-3])
+    with pytest.raises(ConflictError):
+        released.folder(1)
+    assert repair(1, "ann").startswith("Release 1 was fetched from MLflow and is whole again: model.bin")
+    assert (released.folder(1) / "model.bin").read_bytes() == b"weights of a damaged car"
+    with units(read_only=True) as work:
+        (entry,) = work.audit.all()
+    assert (entry.actor, entry.action, entry.subject) == ("ann", "models.repair", "model 1")
+    assert damaged in entry.detail["damage"]
+
+
+def test_a_registry_with_other_files_mends_nothing(
+    server: str, units: SqlUnitOfWorkFactory, released: FolderReleaseStore, tmp_path: Path
+) -> None:
+    other, fetched = tmp_path / "other" / "model.bin", tmp_path / "fetched"
+    for folder in (other.parent, fetched):
+        folder.mkdir()
+    other.write_bytes(b"another training")
+    registry = MlflowRegistry(server)
+    with units(read_only=True) as work:
+        registry._client.log_artifact(work.models.get(1).run_id, str(other), "model")
+    (released.folder(1) / "model.bin").unlink()
+    repair = RepairRelease(units, registry, released, FakeClock(), lambda: nullcontext(fetched))
+    with pytest.raises(ConflictError, match="is not the file that was released as version 1"):
+        repair(1, "ann")

@@ -16,9 +16,9 @@ from damageloop.adapters.images import FsspecImageStore, ImageLimits
 from damageloop.domain.image import Image, ImageStatus, Origin
 from damageloop.domain.split import Split
 from damageloop.params import Params
-from damageloop.services.build_snapshot import labeled_entries
-from damageloop.services.ingest_images import COMMIT_EVERY, IngestImages, IngestReport, find_photos
-from damageloop.services.join_duplicates import JoinAfter, JoinDuplicates, Joined, join_groups
+from damageloop.services.images.ingest_images import COMMIT_EVERY, IngestImages, IngestReport, find_photos
+from damageloop.services.images.join_duplicates import JoinAfter, JoinDuplicates, Joined, join_groups
+from damageloop.services.snapshots.snapshot_content import labeled_entries
 from tests.factories import make_annotation
 from tests.fakes.clock import FakeClock
 from tests.fakes.database import SqliteUnits, sqlite_units
@@ -148,7 +148,7 @@ def test_excluded_images_leave_rounds_scoring_snapshots_and_counts(world: World)
     with world.units(read_only=True) as work:
         assert 1 not in {image.id for image in work.images.unscored(1)}
         assert work.images.unannotated([Split.TRAIN]) == []
-        assert labeled_entries(work) == ()
+        assert labeled_entries(work, make_params()) == ()
         assert work.annotations.changed_in_train(0) == 0
         assert work.images.counts_by_split() == {"test": 3}
 
@@ -272,6 +272,9 @@ def test_scoring_is_followed_by_the_comparison_with_the_version_s_embeddings(wor
             told.append(message)
 
         def is_cancelled(self) -> bool:
+            return False
+
+        def is_taken_over(self) -> bool:
             return False
 
     join = JoinAfter(lambda inputs, context: {"scored": 2}, JoinDuplicates(world.units, world.features, make_params()))

@@ -11,7 +11,9 @@ from damageloop.domain.prediction import Detection, Prediction
 from damageloop.domain.split import Split
 from tests.fakes.clock import FakeClock
 from tests.fakes.photos import make_stored
+from tests.integration.databases import BOTH
 
+DATABASES = BOTH
 DENT = Detection("dent", 0.8, Box(1.0, 2.0, 30.0, 40.0), (0.1, 0.8), 0.25)
 SCRATCH = Detection("scratch", 0.4, Box(5.0, 2.0, 30.0, 40.0), (0.4, 0.2))
 

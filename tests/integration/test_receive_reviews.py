@@ -15,9 +15,9 @@ from damageloop.domain.round import RoundState
 from damageloop.domain.split import Split
 from damageloop.errors import UnavailableError
 from damageloop.ports import ToolIdentity
-from damageloop.services.note_review_event import NoteReviewEvent
-from damageloop.services.receive_reviews import MARK, OVERLAP
-from damageloop.services.snapshot_stops import allow_deletions
+from damageloop.services.reviews.look_at_tool import MARK, OVERLAP
+from damageloop.services.reviews.note_review_event import NoteReviewEvent
+from damageloop.services.snapshots.snapshot_stops import allow_deletions
 from tests.fakes.annotation_tool import FakeAnnotationTool
 from tests.integration.review_world import DENT, SCRATCH, World, review_world
 
@@ -59,14 +59,38 @@ def test_a_changed_annotation_is_changed_here_too(world: World) -> None:
     assert world.annotations()[review_id].boxes == (SCRATCH,)
 
 
-def test_what_comes_out_of_order_does_not_undo_the_newer(world: World) -> None:
-    review_id = world.tool.submit(world.tasks[3], [DENT])
-    old = world.tool._reviews[review_id]
-    world.tool.change(review_id, [SCRATCH])
+def test_an_edit_after_a_snapshot_counts_as_a_change_and_saving_the_same_again_does_not(world: World) -> None:
+    edited, same = (world.tool.submit(world.tasks[n], [DENT]) for n in (1, 2))
     world.receive()
-    world.tool._reviews[review_id] = old
+    world.take_snapshot()
+    world.tool.change(edited, [SCRATCH])
+    world.tool.change(same, [DENT])
+    world.receive()
+    with world.units(read_only=True) as work:
+        assert work.annotations.changed_in_train(work.snapshots.latest_sequence()) == 1
+
+
+def test_what_comes_out_of_order_does_not_undo_the_newer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process reads a change and stores it while this one still holds what was there before."""
+    review_id = world.tool.submit(world.tasks[3], [DENT])
+    list_tasks = world.tool.review_tasks
+
+    def list_and_be_overtaken() -> dict[str, int]:
+        monkeypatch.setattr(world.tool, "review_tasks", list_tasks)
+        world.tool.change(review_id, [SCRATCH])
+        assert world.receive().changed == 1
+        return list_tasks()
+
+    monkeypatch.setattr(world.tool, "review_tasks", list_and_be_overtaken)
     assert world.receive().changed == 0
     assert world.annotations()[review_id].boxes == (SCRATCH,)
+
+
+def test_why_an_image_was_skipped_and_in_which_task_is_kept(world: World) -> None:
+    skipped = world.tool.skip(world.tasks[3], "a screenshot")
+    world.receive()
+    found = world.annotations()[skipped]
+    assert (found.verdict, found.note, found.task_id) == (Verdict.SKIPPED, "a screenshot", world.tasks[3])
 
 
 def test_a_lost_webhook_loses_nothing(world: World) -> None:
@@ -121,6 +145,17 @@ def test_the_mark_is_the_tools_clock_and_never_goes_back(world: World) -> None:
         assert work.facts.get(MARK) == mark
 
 
+def test_tasks_that_a_person_made_by_hand_are_read_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    review_id = world.tool.submit(world.tasks[1], [DENT])
+    world.receive()
+    world.tool._reviews["99"] = replace(world.tool._reviews[review_id], external_id="99", image_id=12_345)
+    monkeypatch.setattr(world.tool, "reviews_since", lambda mark: [])
+    asked = world.note_tasks_read(monkeypatch)
+    world.receive()
+    world.receive()
+    assert asked == [world.tasks[1]]
+
+
 # --- deletions -------------------------------------------------------------------------------------------------
 
 
@@ -131,7 +166,7 @@ def test_a_deleted_annotation_becomes_a_tombstone(world: World) -> None:
     assert world.receive().deleted == 1
     assert {i: a.is_deleted for i, a in world.annotations().items()} == {kept: False, deleted: True}
     with world.units(read_only=True) as work:
-        assert set(work.annotations.resolved()) == {1}
+        assert {a.image_id for a in work.annotations.live()} == {1}
         assert 2 in {image.id for image in work.images.unannotated([Split.TRAIN])}
     assert world.receive().deleted == 0
 
@@ -164,16 +199,16 @@ def test_what_another_process_takes_in_meanwhile_does_not_look_deleted(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other process reads a review that was made after this one listed the ids."""
-    list_ids = world.tool.review_ids
+    list_ids = world.tool.review_tasks
 
-    def list_and_be_overtaken() -> set[str]:
+    def list_and_be_overtaken() -> dict[str, int]:
         found = list_ids()
-        monkeypatch.setattr(world.tool, "review_ids", list_ids)
+        monkeypatch.setattr(world.tool, "review_tasks", list_ids)
         world.tool.submit(world.tasks[1], [DENT])
         assert world.receive().changed == 1
         return found
 
-    monkeypatch.setattr(world.tool, "review_ids", list_and_be_overtaken)
+    monkeypatch.setattr(world.tool, "review_tasks", list_and_be_overtaken)
     assert world.receive().deleted == 0
     assert [a.is_deleted for a in world.annotations().values()] == [False]
 

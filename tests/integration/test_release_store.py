@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import resource
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -99,3 +105,135 @@ def test_a_failed_publish_leaves_nothing(store: FolderReleaseStore, files: dict[
 def test_names_that_leave_the_folder_are_refused(store: FolderReleaseStore, name: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError):
         store.publish(1, {name: tmp_path}, MANIFEST)
+
+
+# --- disks that fail -------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def largest_file(n_bytes: int) -> Iterator[None]:
+    """Let no file grow beyond so many bytes, as a full disk does in the middle of one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_disk_that_is_full_in_the_middle_of_a_file_leaves_nothing_half_written(
+    store: FolderReleaseStore, files: dict[str, Path], tmp_path: Path
+) -> None:
+    files["model.bin"].write_bytes(b"x" * 5000)
+    with largest_file(4096), pytest.raises(UnavailableError, match="Release 7 could not be written"):
+        store.publish(7, files, MANIFEST)
+    assert list((tmp_path / "releases").iterdir()) == []
+    # With room again the same call does it.
+    assert store.publish(7, files, MANIFEST).model_version == 7
+
+
+def test_what_a_killed_process_left_is_thrown_away_by_a_later_publishing(
+    store: FolderReleaseStore, files: dict[str, Path], tmp_path: Path
+) -> None:
+    old, young = tmp_path / "releases" / ".7.dead", tmp_path / "releases" / ".8.alive"
+    for folder in (old, young):
+        folder.mkdir(parents=True)
+        (folder / "model.bin").write_text("half")
+    os.utime(old, (time.time() - 7200, time.time() - 7200))
+    store.publish(7, files, MANIFEST)
+    assert sorted(path.name for path in (tmp_path / "releases").iterdir()) == [".8.alive", "7"]
+
+
+# --- damaged manifests -----------------------------------------------------------------------------------------
+
+
+def damage_manifest(folder: Path, kind: str) -> None:
+    manifest = folder / "manifest.json"
+    text = manifest.read_text()
+    if kind == "truncated":
+        manifest.write_text(text[: len(text) // 2])
+    elif kind == "emptied":
+        manifest.write_text("")
+    elif kind == "binary":
+        manifest.write_bytes(b"\xff\x00" * 40)
+    elif kind == "another shape":
+        manifest.write_text("[1, 2]")
+    elif kind == "of another version":
+        manifest.write_text(text.replace('"model_version": "7"', '"model_version": "6"'))
+    elif kind == "a folder":
+        manifest.unlink()
+        manifest.mkdir()
+    else:
+        content = json.loads(text)
+        content["thresholds"]["dent"] = 0.9
+        manifest.write_text(json.dumps(content))
+
+
+KINDS = ("truncated", "emptied", "binary", "another shape", "of another version", "a folder", "another threshold")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_damaged_manifest_is_refused_in_a_sentence(
+    store: FolderReleaseStore, files: dict[str, Path], kind: str
+) -> None:
+    store.publish(7, files, MANIFEST)
+    damage_manifest(store.folder(7), kind)
+    for look in (store.folder, store.manifest):
+        with pytest.raises(ConflictError, match=r"^File manifest\.json of release 7 is damaged or missing: `damage"):
+            look(7)
+
+
+def test_a_manifest_from_before_it_had_a_hash_is_read(store: FolderReleaseStore, files: dict[str, Path]) -> None:
+    published = store.publish(7, files, MANIFEST)
+    file = store.folder(7) / "manifest.json"
+    content = json.loads(file.read_text())
+    del content["manifest_sha256"]
+    file.write_text(json.dumps(content))
+    assert store.manifest(7) == published
+
+
+# --- repair ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def copies(store: FolderReleaseStore, files: dict[str, Path], tmp_path: Path) -> dict[str, Path]:
+    """Release 7, and copies of all its files elsewhere."""
+    store.publish(7, files, MANIFEST)
+    copy = tmp_path / "copy.json"
+    copy.write_bytes((store.folder(7) / "manifest.json").read_bytes())
+    return {**files, "manifest.json": copy}
+
+
+@pytest.mark.parametrize("damage", [*KINDS, "a missing file", "nothing left"])
+def test_a_damaged_release_is_repaired_from_copies_of_its_files(
+    store: FolderReleaseStore, copies: dict[str, Path], tmp_path: Path, damage: str
+) -> None:
+    before, folder = store.manifest(7), store.folder(7)
+    if damage in KINDS:
+        damage_manifest(folder, damage)
+    else:
+        (folder / "model.bin").unlink()
+    if damage == "nothing left":
+        for path in folder.iterdir():
+            path.unlink()
+    assert store.repair(7, copies, before.files) == before
+    assert (store.folder(7) / "model.bin").read_text() == "content of model.bin"
+    assert [path.name for path in (tmp_path / "releases").iterdir()] == ["7"]
+
+
+def test_a_release_is_not_repaired_with_other_files(store: FolderReleaseStore, copies: dict[str, Path]) -> None:
+    known = store.manifest(7).files
+    (store.folder(7) / "model.bin").write_text("damaged")
+    with pytest.raises(ConflictError, match=r"copy of model\.bin is not the file"):
+        store.repair(7, copies, {**known, "model.bin": "00" * 32})
+    copies["model.bin"].write_text("another training")
+    with pytest.raises(ConflictError, match=r"copy of model\.bin is not the file"):
+        store.repair(7, copies, known)
+    with pytest.raises(ConflictError, match=r"copy of model\.bin is not the file"):
+        store.repair(7, {"model.xml": copies["model.xml"]}, known)
+
+
+def test_without_any_manifest_a_release_cannot_be_repaired(store: FolderReleaseStore, copies: dict[str, Path]) -> None:
+    (store.folder(7) / "manifest.json").unlink()
+    with pytest.raises(NotFoundError):
+        store.repair(7, {name: path for name, path in copies.items() if name != "manifest.json"}, {})

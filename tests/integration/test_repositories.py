@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from threading import Barrier
 
 import pytest
@@ -14,13 +15,18 @@ from damageloop.bootstrap.database import SqlUnitOfWorkFactory
 from damageloop.domain.annotation import Verdict
 from damageloop.domain.job import Job, JobKind, JobRequest, JobState
 from damageloop.domain.prediction import Prediction
+from damageloop.domain.promotion import DecisionKind
 from damageloop.domain.round import ItemState, RoundKind, RoundState, Share
 from damageloop.domain.split import Split
 from damageloop.errors import ConflictError, NotFoundError, UnavailableError
 from damageloop.ports.persistence import UnitOfWorkFactory
+from damageloop.services.reviews.resolve_annotations import resolve_annotations
 from tests.factories import MOMENT, add_image, make_annotation, make_detection, make_item
 from tests.fakes.clock import FakeClock
+from tests.fakes.photos import make_params
+from tests.integration.databases import BOTH
 
+DATABASES = BOTH
 LEASE = timedelta(seconds=30)
 SCORING = JobRequest(JobKind.SCORE_POOL, "score_pool:v1", {"model_version": 1})
 
@@ -89,8 +95,9 @@ def test_a_reader_does_not_wait_for_a_writer(units: UnitOfWorkFactory) -> None:
             assert reader.images.count() == 0
 
 
-def test_a_database_without_tables_is_unavailable(tmp_path_factory: pytest.TempPathFactory, clock: FakeClock) -> None:
-    engine = make_engine(f"sqlite:///{tmp_path_factory.mktemp('empty') / 'empty.sqlite'}")
+def test_a_database_without_tables_is_unavailable(empty_database_url: str, tmp_path: Path, clock: FakeClock) -> None:
+    (tmp_path / "new").mkdir()
+    engine = make_engine(empty_database_url)
     with pytest.raises(UnavailableError), SqlUnitOfWorkFactory(engine, clock)() as work:
         work.images.count()
     engine.dispose()
@@ -161,18 +168,20 @@ def test_a_beat_renews_the_lease_and_tells_of_a_wish_to_cancel(units: UnitOfWork
     clock.advance(seconds=29)
     assert begin(units, job, clock) is None
     with units() as work:
-        assert work.jobs.ask_to_cancel(job.id).state is JobState.RUNNING
+        assert work.jobs.ask_to_cancel(job.id, clock.now()).state is JobState.RUNNING
         assert not work.jobs.beat(job.id, 1, clock.now(), clock.now() + LEASE, 0.6, "more")
 
 
-def test_a_waiting_job_is_cancelled_at_once_and_an_ended_one_not_at_all(units: UnitOfWorkFactory) -> None:
+def test_a_waiting_job_is_cancelled_at_once_and_an_ended_one_not_at_all(
+    units: UnitOfWorkFactory, clock: FakeClock
+) -> None:
     job = request(units)
     with units() as work:
-        assert work.jobs.ask_to_cancel(job.id).state is JobState.CANCELLED
+        assert work.jobs.ask_to_cancel(job.id, clock.now()).state is JobState.CANCELLED
         with pytest.raises(ConflictError, match="already cancelled"):
-            work.jobs.ask_to_cancel(job.id)
+            work.jobs.ask_to_cancel(job.id, clock.now())
         with pytest.raises(NotFoundError):
-            work.jobs.ask_to_cancel(job.id + 1)
+            work.jobs.ask_to_cancel(job.id + 1, clock.now())
 
 
 def test_the_sweeper_finds_what_waits_long_or_lost_its_worker(units: UnitOfWorkFactory, clock: FakeClock) -> None:
@@ -218,16 +227,18 @@ def test_reviews_in_any_order_leave_the_newest(units: UnitOfWorkFactory) -> None
 
 
 def test_of_two_annotations_of_an_image_the_later_counts_until_it_is_deleted(units: UnitOfWorkFactory) -> None:
-    first = make_annotation(1, "1")
-    second = make_annotation(1, "2", Verdict.CLEAN, MOMENT + timedelta(minutes=1))
+    """The one that the platform learned later, whatever the two clocks say that dated them."""
+    first = make_annotation(1, "1", updated_at=MOMENT + timedelta(minutes=1))
+    second = make_annotation(1, "2", Verdict.CLEAN)
     with units() as work:
         add_image(work)
-        work.annotations.upsert(second)
         work.annotations.upsert(first)
-        assert work.annotations.resolved() == {1: second}
+        work.annotations.upsert(second)
+        assert resolve_annotations(work, make_params()) == {1: second}
         assert work.annotations.tombstone("label-studio", ["2", "unknown"]) == 1
         assert work.annotations.tombstone("label-studio", ["2"]) == 0
-        assert work.annotations.resolved() == {1: first}
+        assert resolve_annotations(work, make_params(), [1]) == {1: first}
+        assert resolve_annotations(work, make_params(), [2]) == {}
         assert work.annotations.external_ids("label-studio") == {"1"}
 
 
@@ -297,3 +308,14 @@ def test_a_stored_prediction_is_never_replaced(units: UnitOfWorkFactory) -> None
         assert work.predictions.of_version(2, [image.id]) == {}
         assert [i.id for i in work.images.unscored(1)] == []
         assert [i.id for i in work.images.unscored(2)] == [image.id]
+
+
+def test_comparisons_are_counted_by_the_test_set_that_they_were_made_against(units: UnitOfWorkFactory) -> None:
+    with units() as work:
+        version = work.models.allot("key", None, MOMENT)
+        for test_hash in ("a" * 64, None, "b" * 64, "a" * 64):
+            work.models.add_decision(None, version, DecisionKind.REFUSE, ["No."], {}, MOMENT, test_hash)
+        work.commit()
+    with units(read_only=True) as work:
+        assert [work.models.comparisons(name * 64) for name in "abc"] == [2, 1, 0]
+        assert [decision.test_hash for decision in work.models.decisions()] == ["a" * 64, None, "b" * 64, "a" * 64]

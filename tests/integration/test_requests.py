@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from damageloop.domain.image_request import RequestOrigin
+from damageloop.domain.image_request import RequestKind, RequestOrigin
 from damageloop.domain.job import JobKind
 from damageloop.domain.round import ItemState, Share
 from damageloop.domain.split import Split
 from damageloop.errors import ConflictError, InvalidInputError, NotFoundError
-from damageloop.services.round_pool import pool_of
+from damageloop.services.rounds.round_pool import pool_of
 from tests.integration.round_world import PARAMS, RoundWorld, label, new_round_world, with_round
 
 
@@ -94,7 +94,7 @@ def test_an_untouched_image_that_is_skipped_is_taken_out_of_its_open_round_once(
     world.tool.draft(drafted.task_id or 0)
     for item in (untouched, drafted):
         world.requests.skip(item.image_id, "a screenshot", "anna")
-    jobs = world.plan().jobs
+    jobs = [job for job in world.plan().jobs if job.kind is JobKind.TAKE_OUT_SKIPPED]
     assert [(job.key, job.inputs) for job in jobs] == [("take_out_skipped:1:2", {"round_id": 1})]
     assert world.take_out_skipped(1) == {"round_id": 1, "withdrawn": 1, "kept": 1}
     assert [item.state for item in world.items(1)[:2]] == [ItemState.WITHDRAWN, ItemState.SENT]
@@ -103,48 +103,57 @@ def test_an_untouched_image_that_is_skipped_is_taken_out_of_its_open_round_once(
     assert world.take_out_skipped(1)["withdrawn"] == 0
 
 
-def test_a_reviewed_image_that_is_sent_back_is_reviewed_when_somebody_looks_again(world: RoundWorld) -> None:
+def test_an_image_that_is_set_aside_leaves_its_open_round_and_a_draft_on_it_stays(world: RoundWorld) -> None:
     world.open(1)
-    item = world.items(1)[0]
-    world.review(world.items(1))
+    untouched, drafted = world.items(1)[:2]
+    world.tool.draft(drafted.task_id or 0)
+    with world.units() as work:
+        work.images.exclude_leaks([untouched.image_id, drafted.image_id])
+        work.commit()
+    jobs = [job for job in world.plan().jobs if job.kind is JobKind.TAKE_OUT_SKIPPED]
+    assert [job.inputs for job in jobs] == [{"round_id": 1}]
+    world.take_out_skipped(1)
+    assert [item.state for item in world.items(1)[:2]] == [ItemState.WITHDRAWN, ItemState.WITHDRAWN]
+    assert world.tool.existing([untouched.task_id or 0, drafted.task_id or 0]) == {drafted.task_id}
+    assert JobKind.TAKE_OUT_SKIPPED not in {job.kind for job in world.plan().jobs}
+
+
+def test_an_image_that_is_set_aside_before_its_round_is_sent_gets_no_task(world: RoundWorld) -> None:
+    first = world.images()[0]
+    import_tasks = world.tool.import_tasks
+    with world.units() as work:
+        work.image_requests.add(first.id, RequestKind.PIN, RequestOrigin.PERSON, "look", "anna", world.clock.now())
+        work.commit()
+    sent: list[int] = []
+
+    def note(drafts: Any, others: Any = ()) -> dict[int, int]:
+        sent.extend(draft.image_id for draft in drafts)
+        return import_tasks(drafts, others)
+
+    world.tool.import_tasks = note  # type: ignore[method-assign]
+    world.choose_and_then(1, lambda: world.set_aside([first.id]))
+    assert first.id not in sent
+    item = world.item(1, first.id)
+    assert item is not None
+    assert item.state is ItemState.WITHDRAWN
+
+
+def test_a_draft_that_is_submitted_after_its_round_closed_is_reviewed_in_the_round_that_holds_it(
+    world: RoundWorld,
+) -> None:
+    world.open(1)
+    alone, held = world.items(1)[:2]
+    for item in (alone, held):
+        world.tool.draft(item.task_id or 0)
     world.close(1)
-    world.requests.send_back(item.image_id, "the dent is a reflection", "anna")
-    world.open(2)
-    world.receive()
-    again = world.item(2, item.image_id)
+    assert [item.state for item in world.items(1)[:2]] == [ItemState.SENT, ItemState.SENT]
+    world.open(2, image_ids=[held.image_id], asked_by="anna")
+    again = world.item(2, held.image_id)
     assert again is not None
-    assert (again.state, again.task_id) == (ItemState.SENT, item.task_id)
-    assert again.reason.endswith("sent back by anna: the dent is a reflection")
-    assert any(f"open their tasks ({item.task_id})" in text for text in world.plan().waiting_for)
-    # The tool's clock: later than the request.
-    world.tool._now = world.clock.now()
-    review = next(r for r in world.tool.reviews_since(None) if r.image_id == item.image_id)
-    world.tool.change(review.external_id, review.boxes)
-    world.receive()
-    looked_at = world.item(2, item.image_id)
-    assert looked_at is not None
-    assert looked_at.state is ItemState.REVIEWED
-    with world.units(read_only=True) as work:
-        assert work.image_requests.active() == []
-
-
-def test_no_round_waits_for_an_image_that_was_sent_back_and_it_comes_again(world: RoundWorld) -> None:
-    world.open(1)
-    item = world.items(1)[0]
-    world.review(world.items(1))
-    world.close(1)
-    world.requests.send_back(item.image_id, "look again", "anna")
-    world.open(2)
-    world.review([i for i in world.items(2) if i.image_id != item.image_id])
-    assert [job.key for job in world.plan().jobs if "round" in job.key] == ["close_round:2"]
-    world.close(2)
-    withdrawn = world.item(2, item.image_id)
-    assert withdrawn is not None
-    assert withdrawn.state is ItemState.WITHDRAWN
-    # A human's work stays in the tool.
-    assert item.task_id in world.tool._tasks
-    world.open(3)
-    assert world.items(3)[0].image_id == item.image_id
+    assert again.task_id == held.task_id
+    world.review([alone, held])
+    states = [world.item(1, alone.image_id), world.item(1, held.image_id), world.item(2, held.image_id)]
+    assert [item.state for item in states if item] == [ItemState.REVIEWED, ItemState.SENT, ItemState.REVIEWED]
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from damageloop.services.note_review_event import NoteReviewEvent
-from damageloop.services.receive_reviews import ReviewReport
-from damageloop.services.restored_tool import HIGHEST_ID, OVERTAKEN
-from damageloop.services.snapshot_stops import allow_deletions
+from damageloop.services.reviews.note_review_event import NoteReviewEvent
+from damageloop.services.reviews.receive_reviews import ReviewReport
+from damageloop.services.reviews.restored_tool import HIGHEST_ID, OVERTAKEN
+from damageloop.services.snapshots.snapshot_stops import allow_deletions
 from tests.integration.review_world import DENT, N_IMAGES, SCRATCH, World, review_world
 
 
@@ -167,10 +168,10 @@ def test_what_another_process_takes_in_meanwhile_stops_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch, is_deletion: bool
 ) -> None:
     ids = world.review_all()
-    list_ids = world.tool.review_ids
+    list_ids = world.tool.review_tasks
 
-    def list_and_be_overtaken() -> set[str]:
-        monkeypatch.setattr(world.tool, "review_ids", list_ids)
+    def list_and_be_overtaken() -> dict[str, int]:
+        monkeypatch.setattr(world.tool, "review_tasks", list_ids)
         found = list_ids()
         if is_deletion:
             world.delete(ids[-1])
@@ -179,8 +180,27 @@ def test_what_another_process_takes_in_meanwhile_stops_nothing(
         world.receive()
         return list_ids() if is_deletion else found
 
-    monkeypatch.setattr(world.tool, "review_ids", list_and_be_overtaken)
+    monkeypatch.setattr(world.tool, "review_tasks", list_and_be_overtaken)
     world.receive()
     world.receive()
     assert world.stop() is None
     assert highest_id(world) == N_IMAGES + (-1 if is_deletion else 1)
+
+
+def test_a_backup_that_lacks_an_edit_stops_snapshots_until_a_person_accepts_it(world: World) -> None:
+    """No number has fallen: only the last change of an annotation is gone."""
+    review_id = world.tool.submit(world.tasks[1], [DENT])
+    backup = world.tool._reviews[review_id]
+    world.tool._now += timedelta(minutes=1)
+    world.tool.change(review_id, [SCRATCH])
+    world.receive()
+    world.tool._reviews[review_id] = backup
+    world.tool._now += timedelta(hours=1)
+    world.clock.advance(minutes=2)
+    assert world.receive() == ReviewReport()
+    assert "have an earlier state than was read before" in str(world.stop())
+    assert world.annotations()[review_id].boxes == (SCRATCH,)
+    allow(world)
+    assert world.receive().changed == 1
+    assert world.annotations()[review_id].boxes == (DENT,)
+    assert world.stop() is None

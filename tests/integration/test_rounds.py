@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +16,7 @@ from damageloop.domain.job import JobKind
 from damageloop.domain.round import ItemState, RoundKind, RoundState, Share
 from damageloop.domain.split import Split
 from damageloop.errors import ConflictError
-from damageloop.services.verify import Verify
+from damageloop.services.integrity.invariants.rounds import chosen_from_train, held_once
 from tests.factories import make_item
 from tests.integration.round_world import PARAMS, RoundWorld, label, new_round_world, with_round
 
@@ -223,26 +222,22 @@ def test_rounds_that_are_open_at_once_share_no_image(world: RoundWorld) -> None:
 
 
 def test_verify_finds_an_image_that_two_open_rounds_hold(world: RoundWorld) -> None:
-    unused: Any = None
-    verify = Verify(world.units, unused, unused, unused, unused, world.tool, world.params)
     world.open(1)
     with world.units() as work:
         held = work.rounds.items(1)[0].image_id
         work.rounds.add(2, RoundKind.QUERY, "entropy", 1, 0, world.clock.now(), [make_item(held)])
-        assert list(verify._held_once(work)) == [f"image {held} is in rounds 1 and 2"]
+        assert list(held_once(work)) == [f"image {held} is in rounds 1 and 2"]
         work.rounds.set_item_states(1, [held], ItemState.WITHDRAWN)
-        assert list(verify._held_once(work)) == []
+        assert list(held_once(work)) == []
         work.commit()
 
 
 def test_verify_minds_no_audited_image_that_left_its_split_later(world: RoundWorld) -> None:
-    unused: Any = None
-    verify = Verify(world.units, unused, unused, unused, unused, world.tool, world.params)
     world.open(1)
     audited = [item.image_id for item in world.items(1) if item.share is Share.AUDITED]
     with world.units() as work:
         work.images.exclude_leaks(audited)
-        assert list(verify._shares(work)) == []
+        assert list(chosen_from_train(work)) == []
 
 
 def test_a_close_that_broke_off_takes_no_task_from_the_round_that_got_the_image(world: RoundWorld) -> None:

@@ -17,6 +17,7 @@ from damageloop.adapters.workspace import create_workspace
 from damageloop.domain.annotation import LabeledBox, Verdict
 from damageloop.domain.geometry import Box
 from damageloop.domain.snapshot import SnapshotEntry, UnlabeledEntry
+from damageloop.domain.snapshot_shards import Shards
 from damageloop.domain.split import Split
 from damageloop.errors import InvalidInputError, NotFoundError, UnavailableError
 from damageloop.ports import SnapshotDraft
@@ -40,7 +41,7 @@ def entry(number: int, x_max: float = 40.0) -> SnapshotEntry:
 
 
 def draft(number: int, entries: list[SnapshotEntry]) -> SnapshotDraft:
-    return SnapshotDraft(number, tuple(sorted(entries, key=lambda e: e.sha256)), PROVENANCE)
+    return SnapshotDraft(number, Shards.of(entries), PROVENANCE)
 
 
 @pytest.fixture(name="template", scope="module")
@@ -84,8 +85,8 @@ def test_a_snapshot_is_tagged_pushed_and_read_back_as_it_was(
     assert not (workspace / "data" / "manifest" / f"{entry(0).sha256[:2]}.jsonl").exists()
 
     assert store.tags() == ["snapshot-0001", "snapshot-0002"]
-    assert store.read("snapshot-0001") == first.entries
-    assert store.read("snapshot-0002") == second.entries
+    assert store.read("snapshot-0001") == first.shards.entries()
+    assert store.read("snapshot-0002") == second.shards.entries()
     with pytest.raises(NotFoundError):
         store.read("snapshot-0003")
 
@@ -107,7 +108,7 @@ def test_an_edit_of_the_live_parameters_outlives_a_killed_write_and_joins_the_ne
 
     second = draft(2, [entry(n) for n in range(8)])
     tag, _ = store.write(second)
-    assert store.read(tag) == second.entries
+    assert store.read(tag) == second.shards.entries()
     assert "epochs: 3" in git(workspace, "show", f"{tag}:params.yaml")
     assert first in git(workspace, "show", "snapshot-0001:params.yaml")
     # The same annotations under other parameters are another snapshot.
@@ -125,7 +126,7 @@ def test_a_write_whose_push_fails_leaves_the_workspace_as_it_was(workspace: Path
     with pytest.raises(UnavailableError):
         DvcSnapshotStore(workspace, str(tmp_path / "full")).write(draft(2, [entry(n) for n in range(9)]))
     assert (git(workspace, "rev-parse", "HEAD"), git(workspace, "status", "--porcelain")) == (head, "")
-    assert sum(1 for _ in (workspace / "data" / "manifest").iterdir()) == len({e.sha256[:2] for e in first.entries})
+    assert sum(1 for _ in (workspace / "data" / "manifest").iterdir()) == len(first.shards.manifest)
 
 
 def test_a_snapshot_without_images_or_with_one_image_twice_is_refused(store: DvcSnapshotStore) -> None:
@@ -151,8 +152,38 @@ def test_unlabeled_images_are_named_beside_the_manifest_and_leave_with_the_next_
     tag, _ = store.write(replace(draft(1, entries), unlabeled=unlabeled))
     assert read_unlabeled(workspace / "data" / "manifest") == unlabeled
     # Who reads what is labeled sees nothing of them.
-    assert store.read(tag) == draft(1, entries).entries
+    assert store.read(tag) == draft(1, entries).shards.entries()
     # The very files of a snapshot without: nothing changes where it is switched off.
     store.write(draft(2, entries))
     assert read_unlabeled(workspace / "data" / "manifest") == ()
     assert all(len(path.stem) == 2 for path in (workspace / "data" / "manifest").iterdir())
+
+
+def test_a_snapshot_is_read_from_the_remote_where_the_cache_lacks_it_and_damage_is_told(
+    store: DvcSnapshotStore, workspace: Path, tmp_path: Path
+) -> None:
+    first = replace(draft(1, [entry(n) for n in range(12)]), note={"annotation_sequence": 7})
+    tag, commit = store.write(first)
+    written = store.written(tag)
+    assert (written.git_commit, written.provenance, written.note) == (commit, PROVENANCE, {"annotation_sequence": 7})
+    assert written.params["labels"]["classes"] == ["scratch", "dent"]
+    assert store.is_pushed(tag)
+
+    kept = workspace / ".dvc" / "kept"
+    (workspace / ".dvc" / "cache").rename(kept)
+    assert store.read_shards(tag) == first.shards
+    lost = next(path for path in (tmp_path / "remote").rglob("*") if path.is_file() and path.suffix != ".dir")
+    lost.unlink()
+    assert not store.is_pushed(tag)
+    with pytest.raises(UnavailableError, match="Neither DVC's cache nor its remote"):
+        store.read_shards(tag)
+
+    kept.rename(workspace / ".dvc" / "cache")
+    damaged = workspace / ".dvc" / "cache" / lost.relative_to(tmp_path / "remote")
+    damaged.chmod(0o600)
+    damaged.write_text("{}")
+    with pytest.raises(UnavailableError, match="damaged"):
+        store.read_shards(tag)
+
+    store.set_aside(tag)
+    assert (store.tags(), git(workspace, "rev-parse", "unrecorded-0001")) == ([], commit)

@@ -16,9 +16,9 @@ from damageloop.domain.round import RoundKind, Share
 from damageloop.domain.split import Split
 from damageloop.errors import NotFoundError
 from damageloop.params import Params
-from damageloop.services.describe_pool import DESCRIBED
-from damageloop.services.feature_source import BASE_FEATURES, PIXELS, feature_source
-from damageloop.services.register_base import FEATURE_VERSION
+from damageloop.services.images.describe_pool import DESCRIBED
+from damageloop.services.images.feature_source import BASE_FEATURES, PIXELS, feature_source
+from damageloop.services.models.register_base import FEATURE_VERSION
 from tests.fakes.crashing import KilledError
 from tests.fakes.photos import make_stored
 from tests.integration.loop_world import PALETTE, PARAMS, SPLITS, FakeImageStore, LoopWorld, new_world

@@ -12,9 +12,13 @@ from damageloop.domain.split import Split
 from damageloop.domain.subset import SubsetQuery
 from damageloop.errors import ConflictError, InvalidInputError, NotFoundError
 from damageloop.ports.persistence import UnitOfWorkFactory
-from damageloop.services.subsets import Subsets
+from damageloop.services.images.subsets import Subsets
 from tests.factories import add_image, make_annotation, make_detection, make_item
 from tests.fakes.clock import FakeClock
+from tests.fakes.photos import make_params
+from tests.integration.databases import BOTH
+
+DATABASES = BOTH
 
 N_IMAGES = 6
 
@@ -34,7 +38,7 @@ def subsets_(units: UnitOfWorkFactory, clock: FakeClock) -> Subsets:
             [Prediction(n, version, (make_detection(),), n / 10) for n in range(1, N_IMAGES + 1)], clock.now()
         )
         work.commit()
-    return Subsets(units, clock)
+    return Subsets(units, clock, make_params())
 
 
 def chosen(subsets: Subsets, query: SubsetQuery) -> tuple[int, ...]:

@@ -189,6 +189,18 @@ def test_an_orphan_that_was_restarted_since_is_found_too(platform: Platform) -> 
     assert platform.processes() == []
 
 
+def test_children_of_a_killed_program_end_when_it_starts_again_and_no_others(platform: Platform) -> None:
+    supervisor = platform.supervisor()
+    supervisor.start()
+    alpha, beta = (psutil.Process(state.pid) for state in supervisor.states())
+    (old,), (other,) = alpha.children(), beta.children()
+    alpha.kill()
+    wait_for(lambda: supervisor.states()[0].pid not in (None, alpha.pid) and answers(platform.specs[0].port))
+    assert not process_records.is_alive(old.pid)
+    assert process_records.is_alive(other.pid)
+    supervisor.stop()
+
+
 def test_a_taken_port_is_one_sentence_and_nothing_is_started(platform: Platform) -> None:
     port = platform.specs[1].port
     with socket.socket() as holder:

@@ -20,11 +20,11 @@ from damageloop.errors import CancelledError, ConflictError, DamageloopError, In
 from damageloop.params import Params, parse_params
 from damageloop.ports import Progress
 from damageloop.ports.sweep import TrialRequest
-from damageloop.services.apply_sweep import ApplySweep
-from damageloop.services.cancel_job import CancelJob
-from damageloop.services.ledger import LEASE, Ledger
-from damageloop.services.request_sweep import LAST_SWEEP, RequestSweep, SweepPlan, proposed_sweep, sweep_jobs
-from damageloop.services.sweep import MAX_ATTEMPTS, RunSweep
+from damageloop.services.loop.cancel_job import CancelJob
+from damageloop.services.loop.ledger import LEASE, Ledger
+from damageloop.services.models.apply_sweep import ApplySweep
+from damageloop.services.models.request_sweep import LAST_SWEEP, RequestSweep, SweepPlan, proposed_sweep, sweep_jobs
+from damageloop.services.models.sweep import MAX_ATTEMPTS, RunSweep
 from tests.fakes.clock import FakeClock
 from tests.fakes.database import SqliteUnits, sqlite_units
 from tests.fakes.job_queue import FakeJobQueue
@@ -200,7 +200,7 @@ def test_a_cancelled_sweep_keeps_its_trials_and_a_retry_finishes_it(site: Site) 
 
     def cancel_second(request: TrialRequest) -> None:
         if request.number == 1 and not cancelled:
-            cancelled.append(CancelJob(site.units)(job.id))
+            cancelled.append(CancelJob(site.units, site.clock)(job.id, "ann"))
 
     site.trials.before = cancel_second
     job = site.request()

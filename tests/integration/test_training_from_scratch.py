@@ -33,6 +33,8 @@ def test_a_network_is_trained_from_nothing_but_photos(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     _lay_out_photos(tmp_path / "build" / "dataset")
     (tmp_path / "build" / "dataset.json").write_text("{}")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "provenance.json").write_text("{}")
 
     environment = os.environ | {"PYTHONPATH": str(ROOT), "DAMAGELOOP_WEIGHTS_DIR": str(tmp_path / "nowhere")}
     command = [sys.executable, "-c", TRAIN_AND_LOOK]
@@ -41,7 +43,7 @@ def test_a_network_is_trained_from_nothing_but_photos(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == "('scratch', 'dent')"
     assert json.loads((tmp_path / "build" / "progress.json").read_text())["share"] == 0.88
     # Nothing was fetched or written beside the stage's own folder.
-    assert {path.name for path in tmp_path.iterdir()} == {"params.yaml", "build"}
+    assert {path.name for path in tmp_path.iterdir()} == {"params.yaml", "build", "data"}
     assert not list(tmp_path.rglob("yolo11n.pt"))
 
 

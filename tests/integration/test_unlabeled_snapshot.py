@@ -11,7 +11,7 @@ from damageloop.domain.image import Image
 from damageloop.domain.split import Split
 from damageloop.params import Params
 from damageloop.ports import SnapshotDraft
-from damageloop.services.build_snapshot import BuildSnapshot, Provenance
+from damageloop.services.snapshots.build_snapshot import BuildSnapshot, Provenance
 from tests.fakes.training import FakeSnapshotStore
 from tests.integration.loop_world import PARAMS, LoopWorld, new_world, truth_of
 
@@ -33,6 +33,9 @@ class Silent:
     def progress(self, share: float, message: str) -> None: ...
 
     def is_cancelled(self) -> bool:
+        return False
+
+    def is_taken_over(self) -> bool:
         return False
 
 
@@ -73,7 +76,7 @@ def test_a_snapshot_names_unlabeled_images_of_train_alone_and_only_when_asked(tm
     in_train = {image.sha256 for image in left if image.split is Split.TRAIN}
     assert {entry.sha256 for entry in draft.unlabeled} == in_train
     assert len(in_train) == 7
-    assert not in_train & {entry.sha256 for entry in draft.entries}
+    assert not in_train & {entry.sha256 for entry in draft.shards.entries()}
 
 
 def test_no_more_are_named_than_asked_for_and_none_when_switched_off(tmp_path: Path) -> None:

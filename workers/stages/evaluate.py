@@ -8,11 +8,12 @@ from typing import Any
 from damageloop.adapters.yolo import DetectionRules
 from damageloop.domain.annotation import Verdict
 from damageloop.domain.calibration import fit_none_calibration
-from damageloop.domain.evaluation import ImageEvaluation, evaluate_image, figures, working_thresholds
+from damageloop.domain.evaluation import ImageEvaluation, evaluate_image, figures
 from damageloop.domain.prediction import DetectorAnswer
 from damageloop.domain.release import ReleaseManifest, calibration_to_json
 from damageloop.domain.snapshot import SnapshotEntry
 from damageloop.domain.split import Split
+from damageloop.domain.thresholds import ThresholdRules, working_thresholds
 from damageloop.errors import ConflictError
 from damageloop.params import Params
 from damageloop.ports import Detector
@@ -41,13 +42,21 @@ def evaluate() -> None:
     answers = _answers(detector, [entry for part in judged.values() for entry in part], params)
     records = {split: _records(part, answers) for split, part in judged.items()}
     classes = params.labels.classes
-    thresholds = working_thresholds(records[Split.VAL], classes, params.serving.default_threshold)
+    serving = params.serving
+    rules = ThresholdRules(
+        serving.default_threshold, serving.recall_target, serving.class_recall, serving.min_precision
+    )
+    chosen = working_thresholds(records[Split.VAL], classes, rules)
+    thresholds = {name: threshold.value for name, threshold in chosen.items()}
     val = judged[Split.VAL]
     calibration = fit_none_calibration(
         [answers[entry.sha256].top_score for entry in val],
         [entry.verdict is Verdict.DAMAGED for entry in val],
     )
-    write_json(METRICS, {split.value: figures(part, classes, thresholds) for split, part in records.items()})
+    metrics: dict[str, Any] = {split.value: figures(part, classes, thresholds) for split, part in records.items()}
+    # Which class missed the recall that was asked for is told with the figures.
+    metrics["thresholds"] = {name: threshold.as_json() for name, threshold in chosen.items()}
+    write_json(METRICS, metrics)
     content: dict[str, Any] = {
         "labels": list(classes),
         "image_size": params.model.image_size,

@@ -22,6 +22,7 @@ from workers.stages.stage import (
     image_path,
     image_store,
     label_path,
+    n_redacted,
     of_split,
     run_stage,
     snapshot_entries,
@@ -56,7 +57,9 @@ def prepare() -> None:
         "content_hash": snapshot.content_hash(entries),
         "counts": snapshot.counts(entries),
     }
-    write_json(DATASET_INDEX, index | _place_unlabeled(store, entries))
+    # Only where it says something: an index without forgotten images is what it was before there were any.
+    redacted = {"redacted": n} if (n := n_redacted()) else {}
+    write_json(DATASET_INDEX, index | redacted | _place_unlabeled(store, entries))
 
 
 def _place_unlabeled(store: FsspecImageStore, entries: Sequence[SnapshotEntry]) -> dict[str, str]:
@@ -65,7 +68,8 @@ def _place_unlabeled(store: FsspecImageStore, entries: Sequence[SnapshotEntry]) 
     Raises:
         ConflictError: If one is labeled too, or its bytes are missing or damaged.
     """
-    unlabeled = read_unlabeled(MANIFEST)
+    gone = store.redacted()
+    unlabeled = [entry for entry in read_unlabeled(MANIFEST) if entry.sha256 not in gone]
     if not unlabeled:
         return {}
     twice = {entry.sha256 for entry in entries} & {entry.sha256 for entry in unlabeled}

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from damageloop.adapters.images import FsspecImageStore, ImageLimits, decode_rgb
-from damageloop.adapters.shards import read_entries
+from damageloop.adapters.shards import read_entries, read_unlabeled
 from damageloop.domain.snapshot import SnapshotEntry
 from damageloop.domain.split import Split
 from damageloop.errors import DamageloopError
@@ -25,6 +25,7 @@ from damageloop.settings import Settings
 
 MANIFEST = Path("data/manifest")
 ANNOTATIONS = Path("data/annotations")
+PROVENANCE = Path("data/provenance.json")
 BUILD = Path("build")
 DATASET = BUILD / "dataset"
 UNLABELED = DATASET / "unlabeled.txt"
@@ -79,8 +80,16 @@ def stage_params() -> Params:
 
 
 def snapshot_entries() -> tuple[SnapshotEntry, ...]:
-    """Return the snapshot's images with what humans said, by image hash."""
-    return read_entries(MANIFEST, ANNOTATIONS)
+    """Return the snapshot's images with what humans said, by image hash, without those that were forgotten since."""
+    gone = image_store(stage_params()).redacted()
+    return tuple(entry for entry in read_entries(MANIFEST, ANNOTATIONS) if entry.sha256 not in gone)
+
+
+def n_redacted() -> int:
+    """Return how many images that the snapshot names, labeled or not, were forgotten since."""
+    labeled = {entry.sha256 for entry in read_entries(MANIFEST, ANNOTATIONS)}
+    unlabeled = {entry.sha256 for entry in read_unlabeled(MANIFEST)}
+    return len((labeled | unlabeled) & image_store(stage_params()).redacted())
 
 
 def image_path(entry: SnapshotEntry) -> Path:

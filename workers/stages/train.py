@@ -8,19 +8,22 @@ import logging
 import os
 import pickle
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from damageloop.adapters.provenance import file_sha256
+from damageloop.adapters.provenance import code_revision, file_sha256, lock_hash
 from damageloop.adapters.weights import Base, find_base
+from damageloop.domain.provenance import differences
 from damageloop.params import Params
 from workers.stages.quiet import quiet_ultralytics
 from workers.stages.stage import (
     BUILD,
     DATASET,
     DATASET_INDEX,
+    PROVENANCE,
     WEIGHTS,
     run_stage,
     stage_params,
@@ -45,6 +48,7 @@ def train() -> None:
     """
     params = stage_params()
     base = find_base(params.model.base, weights_folders())
+    _tell_differences(base)
     tell("train", 0.0, f"loading {params.model.base}")
     quiet_ultralytics()
     from workers.stages.yolo_trainer import checkpoint_of, slim_weights
@@ -55,6 +59,13 @@ def train() -> None:
     if n_done < params.training.epochs:
         _run_epochs(params, base, is_resumed=n_done > 0)
     slim_weights(checkpoint_of(TRAIN), WEIGHTS)
+
+
+def _tell_differences(base: Base) -> None:
+    """Write into the stage's log what is not as it was when the snapshot was made."""
+    running = {"code_revision": code_revision(), "lock_hash": lock_hash(), "base_sha256": base.sha256}
+    for text in differences(json.loads(PROVENANCE.read_text()), running):
+        sys.stderr.write(f"Warning: {text}; figures may differ by that.\n")
 
 
 def epochs_done(checkpoint: Path) -> int:

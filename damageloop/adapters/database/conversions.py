@@ -15,7 +15,8 @@ def boxes_to_json(boxes: Sequence[LabeledBox]) -> list[Any]:
 
 
 def boxes_from_json(rows: Sequence[Sequence[Any]]) -> tuple[LabeledBox, ...]:
-    return tuple(LabeledBox(row[0], Box(*row[1:5])) for row in rows)
+    """Return the boxes that count; one without a class is of a class that was removed (see `relabeling`)."""
+    return tuple(LabeledBox(row[0], Box(*row[1:5])) for row in rows if row[0] is not None)
 
 
 def detections_to_json(detections: Sequence[Detection]) -> list[Any]:

@@ -9,11 +9,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from damageloop.adapters.database.unit_of_work import make_engine
+from damageloop.adapters.database.unit_of_work import make_engine, reading
 from damageloop.errors import UnavailableError
 
 # Any number that no other program uses for its advisory locks in this database.
@@ -26,7 +26,7 @@ def upgrade(url: str) -> None:
     Raises:
         UnavailableError: If the database does not answer or refuses a statement.
     """
-    file = _sqlite_file(url)
+    file = sqlite_file(url)
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
     engine = make_engine(url)
@@ -48,21 +48,36 @@ def is_current(url: str) -> bool:
     Raises:
         UnavailableError: If the database does not answer.
     """
-    file = _sqlite_file(url)
+    return revision_of(url) == newest_revision()
+
+
+def revision_of(url: str) -> str | None:
+    """Return the revision of a database; None when it has no tables, or when a SQLite file does not exist.
+
+    Raises:
+        UnavailableError: If the database does not answer.
+    """
+    file = sqlite_file(url)
     if file is not None and not file.exists():
-        return False
+        return None
     engine = make_engine(url)
     try:
-        return _revisions(engine) == set(ScriptDirectory.from_config(_config()).get_heads())
+        with reading(engine).connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision()
     except SQLAlchemyError as exc:
         raise UnavailableError("The database did not tell its revision; see its log.") from exc
     finally:
         engine.dispose()
 
 
-def _revisions(engine: Engine) -> set[str]:
-    with engine.execution_options(read_only=True).connect() as connection:
-        return set(MigrationContext.configure(connection).get_current_heads())
+def newest_revision() -> str:
+    """Return the revision that this release brings a database to."""
+    return str(ScriptDirectory.from_config(_config()).get_current_head())
+
+
+def known_revisions() -> tuple[str, ...]:
+    """Return all revisions that this release knows, oldest first; a database at another one is of a newer release."""
+    return tuple(reversed([script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]))
 
 
 def _config(connection: Connection | None = None) -> Config:
@@ -73,7 +88,8 @@ def _config(connection: Connection | None = None) -> Config:
     return config
 
 
-def _sqlite_file(url: str) -> Path | None:
+def sqlite_file(url: str) -> Path | None:
+    """Return the file of a SQLite database; None for any other."""
     parsed = make_url(url)
     is_file = parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:")
     return Path(str(parsed.database)) if is_file else None

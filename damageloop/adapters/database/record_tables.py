@@ -17,6 +17,8 @@ class CounterRow(Base):
     __tablename__ = "counters"
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
     value: Mapped[int] = mapped_column(BigInteger)
+    # By our clock: how long nobody has changed anything decides when a snapshot is made.
+    changed_at: Mapped[datetime | None]
 
 
 class TriggerRow(Base):

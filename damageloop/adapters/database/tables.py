@@ -143,10 +143,10 @@ class SnapshotRow(Base):
     lock_hash: Mapped[str] = mapped_column(String(64))
     params_hash: Mapped[str] = mapped_column(String(64))
     annotation_sequence: Mapped[int]
-    # Content hash by shard: the next snapshot reads only the shards that changed.
-    shards: Mapped[dict[str, Any] | None]
+    # Content hash by shard: what tells which shards differ. Not loaded with the row, as it is its largest part.
+    shards: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), deferred=True)
     # What the data checks found and counted.
-    report: Mapped[dict[str, Any] | None]
+    report: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     created_at: Mapped[datetime]
 
 

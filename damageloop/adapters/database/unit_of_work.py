@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
+from damageloop.adapters.database.repositories.changes import CLOCK
 from damageloop.adapters.database.repositories.image_requests import SqlImageRequests
 from damageloop.adapters.database.repositories.images import SqlImages
 from damageloop.adapters.database.repositories.jobs import SqlJobs
@@ -26,7 +28,7 @@ from damageloop.adapters.database.repositories.records import (
 from damageloop.adapters.database.repositories.reviews import SqlAnnotations, SqlInbox
 from damageloop.adapters.database.repositories.rounds import SqlRounds
 from damageloop.adapters.database.repositories.subsets import SqlSubsets
-from damageloop.errors import UnavailableError
+from damageloop.errors import InvalidInputError, UnavailableError
 from damageloop.ports import Clock
 from damageloop.ports.jobs import JobRepository
 from damageloop.ports.models import ModelRepository, SnapshotRepository
@@ -50,17 +52,30 @@ from damageloop.ports.records import (
 from damageloop.ports.reviews import AnnotationRepository, InboxRepository
 
 # Longer than any transaction of ours, so that a second writer waits and does not fail.
-SQLITE_BUSY_TIMEOUT_S = 30
+WRITER_TIMEOUT_S = 30
+_NO_TABLE = "42P01"
+# Any number that no other program uses for its advisory locks in this database.
+_POSTGRES_WRITER = 7_203_419_552
 
 
 def make_engine(url: str) -> Engine:
-    """Return an engine; on SQLite in WAL mode, with foreign keys, and writers that wait for each other."""
-    if not url.startswith("sqlite"):
-        return create_engine(url, pool_pre_ping=True)
-    engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_S})
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_immediate)
+    """Return an engine whose writers wait for each other, and whose readers wait for none.
+
+    One writer at a time: what a unit of work has looked up is still so when it writes, on both databases alike.
+    """
+    if url.startswith("sqlite"):
+        engine = create_engine(url, json_serializer=_as_json, connect_args={"timeout": WRITER_TIMEOUT_S})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_immediate)
+    else:
+        engine = create_engine(url, json_serializer=_as_json, pool_pre_ping=True)
+        event.listen(engine, "begin", _become_the_writer)
     return engine
+
+
+def _as_json(value: Any) -> str:
+    # PostgreSQL refuses NaN, and SQLite would keep what no other reader of JSON takes.
+    return json.dumps(value, allow_nan=False)
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
@@ -72,15 +87,32 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 def _begin_immediate(connection: Connection) -> None:
     # A deferred transaction that turns from reading to writing fails at once when another one wrote meanwhile.
-    is_read_only = connection.get_execution_options().get("read_only", False)
-    connection.exec_driver_sql("BEGIN" if is_read_only else "BEGIN IMMEDIATE")
+    connection.exec_driver_sql("BEGIN" if _is_read_only(connection) else "BEGIN IMMEDIATE")
 
 
-def _reading(engine: Engine) -> Engine:
+def _become_the_writer(connection: Connection) -> None:
+    # PostgreSQL lets two transactions look before either writes: both would find no annotation, or the same next
+    # number. The lock ends with the transaction, after others can see what it wrote.
+    if not _is_read_only(connection):
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{WRITER_TIMEOUT_S}s'")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_POSTGRES_WRITER})")
+
+
+def _is_read_only(connection: Connection) -> bool:
+    return bool(connection.get_execution_options().get("read_only", False))
+
+
+def reading(engine: Engine) -> Engine:
     """Return the engine for units that only read: all their statements see one and the same moment."""
     if engine.dialect.name == "postgresql":
-        return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True, read_only=True)
     return engine.execution_options(read_only=True)
+
+
+def _is_taken(error: IntegrityError) -> bool:
+    """Tell whether a row of this key was there already: who begins anew finds it. Other broken rules are our fault."""
+    code = getattr(error.orig, "sqlite_errorname", None) or getattr(error.orig, "sqlstate", None)
+    return code in {"SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY", "23505"}
 
 
 class SqlUnitOfWork:
@@ -106,11 +138,11 @@ class SqlUnitOfWork:
     audit: AuditRepository
 
     def __init__(self, engine: Engine, clock: Clock, read_only: bool = False) -> None:
-        self._engine = _reading(engine) if read_only else engine
+        self._engine = reading(engine) if read_only else engine
         self._clock = clock
 
     def __enter__(self) -> Self:
-        session = Session(self._engine, expire_on_commit=False)
+        session = Session(self._engine, expire_on_commit=False, info={CLOCK: self._clock})
         self._session = session
         self._after_commit: list[Callable[[], None]] = []
         self.images = SqlImages(session, self._clock)
@@ -140,6 +172,13 @@ class SqlUnitOfWork:
         self._session.close()
         if isinstance(error, OperationalError):
             raise UnavailableError("The database did not answer in time; it may be busy, full or away.") from error
+        if isinstance(error, IntegrityError) and _is_taken(error):
+            raise UnavailableError("Another process wrote the same to the database at the same moment.") from error
+        if isinstance(error, ProgrammingError) and getattr(error.orig, "sqlstate", None) == _NO_TABLE:
+            raise UnavailableError("The database has no tables yet; `damageloop init` makes them.") from error
+        if isinstance(error, DataError):
+            # PostgreSQL keeps to lengths and ranges, SQLite does not.
+            raise InvalidInputError("A value is longer or larger than the database takes.") from error
 
     def commit(self) -> None:
         self._session.commit()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -117,6 +117,21 @@ class ParquetFeatureStore:
     def known_crops(self, source: str) -> list[str]:
         """Return the keys of crops that have features, sorted."""
         return [str(key) for key in self._crops(source).known()]
+
+    def forget(self, image_ids: Collection[int]) -> int:
+        """Remove all rows of these images, of every source; parts without them are not touched.
+
+        Raises:
+            UnavailableError: If rows come back while they are removed, since another process joins parts.
+        """
+        wanted = set(image_ids)
+        ids = _ids(sorted(wanted))
+        removed = 0
+        for source in self.sources():
+            removed += self._images(source).remove(ids) + self._boxes(source).remove(ids)
+            crops = [key for key in self.known_crops(source) if int(key.partition(":")[0]) in wanted]
+            removed += self._crops(source).remove(np.asarray(crops, dtype=np.str_))
+        return removed
 
     def sources(self) -> list[str]:
         """Return the names of sources that have any rows, sorted."""

@@ -89,6 +89,43 @@ class PartTable:
         """
         return self._retried(lambda: self._rows_at(self._current_index(), keys, columns))
 
+    def remove(self, keys: Keys) -> int:
+        """Write the parts that hold one of these keys anew without them; return how many keys went.
+
+        Raises:
+            UnavailableError: If the keys come back, since another process joins parts meanwhile.
+        """
+        found = self._among_known(keys)
+        for _ in range(_ATTEMPTS):
+            left = self._among_known(keys)
+            if not len(left):
+                return len(found)
+            for name in self._names():
+                self._drop(name, left)
+        if len(self._among_known(keys)):
+            raise UnavailableError(f"Features in {self._folder} come back while they are removed; it is tried again.")
+        return len(found)
+
+    def _among_known(self, keys: Keys) -> Keys:
+        known = self.known()
+        return keys[np.isin(keys, known)] if len(known) and len(keys) else keys[:0]
+
+    def _drop(self, name: str, keys: Keys) -> None:
+        """Replace a part by one without these keys; nothing where it has none of them, or is gone."""
+        try:
+            if not np.isin(self._read_keys(name), keys).any():
+                return
+            rows = self._read(read_all, name)
+        except _PartGoneError:
+            return
+        kept = rows.filter(pa.array(~np.isin(to_keys(rows.column(self._key)), keys)))
+        if len(kept):
+            # Of the same age and level. For a moment rows are there twice, which changes no answer.
+            time_ns, level = name.partition("-")[0], _level(name)
+            mark = f"-L{level}" if level else ""
+            self._write(f"{time_ns}-{uuid.uuid4().hex}{mark}.parquet", kept)
+        self._files.delete(f"{self._folder}/{name}")
+
     def _rows_at(self, index: _Index, keys: Keys, columns: Sequence[str]) -> pa.Table:
         places = self._found(index, keys)
         part_of_row = index.part_of_key[places]

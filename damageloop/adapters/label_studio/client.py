@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Any
 
 from label_studio_sdk import ImportApiRequest
 
 from damageloop.adapters.label_studio import regions
 from damageloop.adapters.label_studio.pre_annotations import PreAnnotationStore
+from damageloop.adapters.label_studio.reviews import ReviewReader
 from damageloop.adapters.label_studio.session import (
+    BATCH,
     ONCE,
     LabelStudioSession,
     as_text,
+    chunks,
     selection,
     translated,
     where,
 )
+from damageloop.domain.labels import NO_FORMER_NAMES, FormerNames
 from damageloop.domain.prediction import PreAnnotation
 from damageloop.errors import UnavailableError
 from damageloop.ports import ExternalReview, TaskDraft, ToolIdentity
 
-BATCH = 250
-# An annotation that was saved just before the mark may become visible just after the mark was read.
-OVERLAP = timedelta(minutes=2)
-# Label Studio cuts a task's list of annotation ids at this length.
-MAX_LISTED_IDS = 500
 UNTOUCHED = (
     where("total_annotations", "equal", "Number", 0),
     where("cancelled_annotations", "equal", "Number", 0),
@@ -34,16 +33,25 @@ UNTOUCHED = (
     where("draft_exists", "equal", "Boolean", "false"),
 )
 
-T = TypeVar("T")
-
 
 class LabelStudioTool:
-    """Implements `AnnotationTool` on one project. A task's data holds the image's address and id, nothing else."""
+    """Implements `AnnotationTool` on one project. A task's data holds the image's address and id, nothing else.
 
-    def __init__(self, base_url: str, token: str, project_id: int, timeout_s: float = 120.0) -> None:
+    Regions are read under the present names of their classes, and predictions written under the first ones.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        token: str,
+        project_id: int,
+        timeout_s: float = 120.0,
+        former: FormerNames = NO_FORMER_NAMES,
+    ) -> None:
         self._session = LabelStudioSession(base_url, token, timeout_s)
         self._project_id = project_id
-        self._predictions = PreAnnotationStore(self._session, project_id)
+        self._predictions = PreAnnotationStore(self._session, project_id, former)
+        self._reviews = ReviewReader(self._session, project_id, former)
 
     def identity(self) -> ToolIdentity:
         """Return the project's id and the moment of its creation: a restored or new server has another."""
@@ -51,23 +59,31 @@ class LabelStudioTool:
             project = self._session.sdk.projects.get(self._project_id)
             return ToolIdentity(self._project_id, as_text(project.created_at))
 
-    def import_tasks(self, drafts: Sequence[TaskDraft]) -> dict[int, int]:
-        """Import what has no task yet, and read the mapping back from Label Studio, which alone knows it.
+    def now(self) -> datetime | None:
+        """Return the server's clock by the date of an answer."""
+        return self._session.now()
+
+    def import_tasks(self, drafts: Sequence[TaskDraft], others: Collection[int] = ()) -> dict[int, int]:
+        """Import what has no task beside `others`, and read the mapping back from Label Studio, which alone knows it.
 
         Raises:
             UnavailableError: If an image has no task after the import.
         """
-        wanted = {draft.image_id: draft for draft in drafts}
-        known = self._tasks_by_image()
-        missing = [draft for image_id, draft in wanted.items() if image_id not in known]
-        if missing:
-            self._create(missing[0])
-            for chunk in chunks(missing[1:], BATCH):
-                self._import(chunk)
-            known = self._tasks_by_image()
-        if absent := [image_id for image_id in wanted if image_id not in known]:
-            raise UnavailableError(f"Label Studio holds no task for {len(absent)} imported images: {absent[:5]}.")
-        return {image_id: self._only_task(known[image_id]) for image_id in wanted}
+        tasks = self._made_sure(drafts, frozenset(others))
+        return {image_id: self._only_task(found) for image_id, found in tasks.items()}
+
+    def import_second_tasks(self, drafts: Sequence[TaskDraft], known: Collection[int]) -> dict[int, int]:
+        """Import what has no task beside the known ones; of several, as two runs at once leave, keep one.
+
+        Raises:
+            UnavailableError: If an image has no such task after the import.
+        """
+        return self.import_tasks(drafts, known)
+
+    def existing(self, task_ids: Sequence[int]) -> set[int]:
+        """Return those of the tasks that exist."""
+        found = (self._session.tasks(self._project_id, task_ids=chunk) for chunk in chunks(task_ids, BATCH))
+        return {task["id"] for tasks in found for task in tasks}
 
     def import_pre_annotations(self, items: Sequence[PreAnnotation]) -> int:
         """Give each task exactly its item as the one prediction of the version; return how many tasks have it."""
@@ -114,38 +130,50 @@ class LabelStudioTool:
                 selection(UNTOUCHED, chunk),
             )
 
+    def tasks_of(self, image_ids: Collection[int]) -> list[int]:
+        """Return all tasks of these images, also those with work in them; one reading of all tasks."""
+        wanted = set(image_ids)
+        known = self._tasks_by_image(frozenset()) if wanted else {}
+        return sorted(task_id for image_id in wanted for task_id in known.get(image_id, ()))
+
+    def forget(self, image_ids: Collection[int]) -> int:
+        """Delete all tasks of these images with annotations, drafts and predictions; return how many went."""
+        task_ids = self.tasks_of(image_ids)
+        for chunk in chunks(task_ids, BATCH):
+            self._session.request(
+                "POST",
+                "api/dm/actions/",
+                f"delete {len(chunk)} tasks of forgotten images in project {self._project_id}",
+                {"id": "delete_tasks", "project": self._project_id},
+                selection((), chunk),
+            )
+        return len(task_ids)
+
     def reviews_since(self, mark: datetime | None) -> Iterable[ExternalReview]:
-        """Return annotations changed since two minutes before the mark, oldest first; all when it is None.
+        """Return annotations changed since two minutes before the mark, oldest first; all when it is None."""
+        return self._reviews.since(mark)
 
-        Tasks are found by their own last change, which an annotation's change moves too; a new prediction moves
-        it as well, so annotations are then tested by theirs.
-        """
-        since = mark.astimezone(UTC) - OVERLAP if mark else None
-        filters = [where("updated_at", "greater", "Datetime", as_text(since))] if since else []
-        reviews = [
-            _review(task, annotation)
-            for task in self._annotated_tasks(filters, is_full=True)
-            # A task that a person made by hand is about none of our images.
-            if isinstance(task["data"].get("image_id"), int)
-            for annotation in task["annotations"]
-            if since is None or _moment(annotation["updated_at"]) >= since
-        ]
-        return sorted(reviews, key=lambda review: (review.updated_at, int(review.external_id)))
+    def reviews_of(self, task_ids: Sequence[int]) -> list[ExternalReview]:
+        """Return all annotations of these tasks, oldest first."""
+        return [review for chunk in chunks(task_ids, BATCH) for review in self._reviews.of(chunk)]
 
-    def review_ids(self) -> set[str]:
-        """Return the ids of all annotations that exist now."""
-        found: set[str] = set()
-        cut_short: list[int] = []
-        # No annotation has the id 0: the filter excludes nothing, it makes the server list the ids.
-        for task in self._annotated_tasks([where("annotations_ids", "not_contains", "String", "0")], is_full=False):
-            listed = task["annotations_ids"]
-            if len(listed) >= MAX_LISTED_IDS:
-                cut_short.append(task["id"])
-            found.update(part.strip() for part in listed.split(",") if part.strip())
-        for chunk in chunks(cut_short, BATCH):
-            for task in self._session.tasks(self._project_id, task_ids=chunk, is_full=True):
-                found.update(str(annotation["id"]) for annotation in task["annotations"])
-        return found
+    def review_tasks(self) -> dict[str, int]:
+        """Return the ids of all annotations that exist now, with the task of each."""
+        return self._reviews.tasks()
+
+    def _made_sure(self, drafts: Sequence[TaskDraft], others: frozenset[int]) -> dict[int, list[int]]:
+        """Return the tasks of each image without `others`, one at least."""
+        wanted = {draft.image_id: draft for draft in drafts}
+        known = self._tasks_by_image(others)
+        missing = [draft for image_id, draft in wanted.items() if image_id not in known]
+        if missing:
+            self._create(missing[0])
+            for chunk in chunks(missing[1:], BATCH):
+                self._import(chunk)
+            known = self._tasks_by_image(others)
+        if absent := [image_id for image_id in wanted if image_id not in known]:
+            raise UnavailableError(f"Label Studio holds no task for {len(absent)} imported images: {absent[:5]}.")
+        return {image_id: known[image_id] for image_id in wanted}
 
     def _create(self, draft: TaskDraft) -> None:
         """Create one task, so that no id of a deleted task comes back.
@@ -161,11 +189,11 @@ class LabelStudioTool:
         with translated(f"import {len(drafts)} tasks into project {self._project_id}"):
             self._session.sdk.projects.import_tasks(self._project_id, request=request, request_options=ONCE)
 
-    def _tasks_by_image(self) -> dict[int, list[int]]:
+    def _tasks_by_image(self, others: frozenset[int]) -> dict[int, list[int]]:
         found: dict[int, list[int]] = {}
         for task in self._session.tasks(self._project_id):
             image_id = task["data"].get("image_id")
-            if isinstance(image_id, int):
+            if isinstance(image_id, int) and task["id"] not in others:
                 found.setdefault(image_id, []).append(task["id"])
         return found
 
@@ -178,37 +206,6 @@ class LabelStudioTool:
         self.withdraw([task_id for task_id in task_ids if task_id != kept])
         return kept
 
-    def _annotated_tasks(self, filters: list[dict[str, Any]], is_full: bool) -> Iterator[dict[str, Any]]:
-        """Yield tasks with annotations, then those that were only skipped."""
-        for some, none in (("total_annotations", ()), ("cancelled_annotations", ("total_annotations",))):
-            counted = [where(some, "greater", "Number", 0)]
-            counted += [where(name, "equal", "Number", 0) for name in none]
-            yield from self._session.tasks(self._project_id, [*counted, *filters], is_full=is_full)
-
-
-def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """Yield the items in slices of at most `size`."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
-
 
 def _task_data(draft: TaskDraft) -> dict[str, Any]:
     return {regions.IMAGE: f"/data/local-files/?d={draft.store_key}", "image_id": draft.image_id}
-
-
-def _review(task: Mapping[str, Any], annotation: Mapping[str, Any]) -> ExternalReview:
-    verdict, boxes = regions.parse_annotation(annotation)
-    return ExternalReview(
-        external_id=str(annotation["id"]),
-        task_id=task["id"],
-        image_id=task["data"]["image_id"],
-        verdict=verdict,
-        boxes=boxes,
-        annotator=f"user-{annotation['completed_by']}",
-        lead_time_s=annotation.get("lead_time"),
-        updated_at=_moment(annotation["updated_at"]),
-    )
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)

@@ -43,6 +43,7 @@ class ProjectState:
     model_version: str
     webhooks: tuple[WebhookState, ...]
     ml_backends: tuple[MlBackendState, ...]
+    label_config: str = ""
 
 
 def inspect(base_url: str, token: str, project_id: int) -> ProjectState:
@@ -56,6 +57,7 @@ def inspect(base_url: str, token: str, project_id: int) -> ProjectState:
         project_id=project_id,
         settings={name: getattr(project, name, None) for name in PROJECT_SETTINGS},
         model_version=str(project.model_version or ""),
+        label_config=str(project.label_config or ""),
         webhooks=tuple(_webhook(each) for each in webhooks),
         ml_backends=tuple(_ml_backend(each) for each in ml_backends),
     )

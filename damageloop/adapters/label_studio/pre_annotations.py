@@ -11,6 +11,7 @@ from label_studio_sdk import PredictionRequest
 
 from damageloop.adapters.label_studio import regions
 from damageloop.adapters.label_studio.session import ONCE, LabelStudioSession, selection, translated, where
+from damageloop.domain.labels import NO_FORMER_NAMES, FormerNames
 from damageloop.domain.prediction import PreAnnotation
 from damageloop.errors import NotFoundError, UnavailableError
 
@@ -40,9 +41,10 @@ class Versions:
 class PreAnnotationStore:
     """What Label Studio holds as predictions; each call covers a few hundred tasks."""
 
-    def __init__(self, session: LabelStudioSession, project_id: int) -> None:
+    def __init__(self, session: LabelStudioSession, project_id: int, former: FormerNames = NO_FORMER_NAMES) -> None:
         self._session = session
         self._project_id = project_id
+        self._former = former
 
     def put(self, items: Sequence[PreAnnotation]) -> None:
         """Send what is missing, and then delete what another run left for the same task and version.
@@ -56,7 +58,7 @@ class PreAnnotationStore:
         surplus: list[int] = []
         missing: list[Stored] = []
         for item in items:
-            wanted = regions.to_prediction(item)
+            wanted = regions.to_prediction(item, self._former)
             same, other = _divided(stored.get(item.task_id, ()), wanted)
             surplus += other + same[1:]
             if not same:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import cycle
+from string import ascii_lowercase
 from typing import Any
 from xml.etree import ElementTree
 
-from damageloop.domain.annotation import LabeledBox, Verdict
+from damageloop.domain.annotation import LabeledBox, Verdict, current_boxes
 from damageloop.domain.geometry import Box, from_percent, to_percent
-from damageloop.domain.labels import NO_DAMAGE, UNUSABLE, class_color
+from damageloop.domain.labels import NO_DAMAGE, NO_FORMER_NAMES, UNUSABLE, FormerNames, class_color
 from damageloop.domain.prediction import Detection, PreAnnotation
 from damageloop.errors import InvalidInputError
 
@@ -21,10 +23,16 @@ IMAGE = "image"
 VERDICT = "verdict"
 RECTANGLE = "rectanglelabels"
 CHOICES = "choices"
+# Where an annotator says why an image was skipped or can't be used; it is about no damage.
+REASON = "reason"
+TEXT = "text"
+MAX_NOTE_LENGTH = 1000
 
 # Keys that the editor does not use for its own tools; classes beyond them get none.
 CLASS_HOTKEYS = "12345678qwasdfgtyijkl"
 CHOICE_HOTKEYS = {NO_DAMAGE: "9", UNUSABLE: "0"}
+# Of classes that were removed: on old regions only, for nobody can choose them.
+REMOVED_COLOR = "#9E9E9E"
 
 
 class UnreadableRegionError(InvalidInputError):
@@ -33,10 +41,12 @@ class UnreadableRegionError(InvalidInputError):
     code = "unreadable_region"
 
 
-def labeling_config(classes: Sequence[str]) -> str:
+def labeling_config(classes: Sequence[str], former: FormerNames = NO_FORMER_NAMES) -> str:
     """Return the labeling configuration: choices and labels above the image, a color and a hotkey for each class.
 
-    Below the image the choices would fall under the page's footer on a common screen.
+    Below the image the choices would fall under the page's footer on a common screen. A renamed class keeps its first
+    name as alias, which is what Label Studio writes, so that old and new regions are one class there. A removed one
+    stays as a label that is not offered, so that old regions keep their name.
     """
     view = ElementTree.Element("View")
     choices = ElementTree.SubElement(
@@ -57,6 +67,29 @@ def labeling_config(classes: Sequence[str]) -> str:
         label = ElementTree.SubElement(labels, "Label", value=name, background=class_color(index))
         if index < len(CLASS_HOTKEYS):
             label.set("hotkey", CLASS_HOTKEYS[index])
+        if former.written(name) != name:
+            label.set("alias", former.written(name))
+    for name, letter in zip(former.removed, cycle(ascii_lowercase)):
+        # Without a hotkey of its own the editor gives it a plain digit, and a slip would draw the class again.
+        ElementTree.SubElement(
+            labels,
+            "Label",
+            value=name,
+            background=REMOVED_COLOR,
+            visible="false",
+            hotkey=f"ctrl+alt+shift+{letter}",
+        )
+    ElementTree.SubElement(
+        view,
+        "TextArea",
+        name=REASON,
+        toName=IMAGE,
+        rows="1",
+        maxSubmissions="1",
+        editable="true",
+        required="false",
+        placeholder="Why skipped or unusable (Enter keeps it)",
+    )
     ElementTree.SubElement(
         view,
         "Image",
@@ -71,15 +104,16 @@ def labeling_config(classes: Sequence[str]) -> str:
     return ElementTree.tostring(view, encoding="unicode")
 
 
-def to_prediction(item: PreAnnotation) -> dict[str, Any]:
+def to_prediction(item: PreAnnotation, former: FormerNames = NO_FORMER_NAMES) -> dict[str, Any]:
     """Return the prediction that Label Studio stores: it serves the lowest `score` of the bound version first.
 
-    No detections give `"result": []`, which shows nothing and still holds the task's place in the queue.
+    No detections give `"result": []`, which shows nothing and still holds the task's place in the queue. Label Studio
+    refuses a prediction by the name that is shown where a class has an alias.
     """
     return {
         "model_version": str(item.model_version),
         "score": item.rank_score,
-        "result": [_region(n, detection, item.size_wh) for n, detection in enumerate(item.detections)],
+        "result": [_region(n, detection, item.size_wh, former) for n, detection in enumerate(item.detections)],
     }
 
 
@@ -116,35 +150,64 @@ def to_choice(choice: str) -> dict[str, Any]:
     }
 
 
-def parse_annotation(annotation: Mapping[str, Any]) -> tuple[Verdict, tuple[LabeledBox, ...]]:
+def to_reason(words: str) -> dict[str, Any]:
+    """Return the region of the reason for a skip or an unusable photo, as the editor submits it."""
+    return {
+        "id": REASON,
+        "from_name": REASON,
+        "to_name": IMAGE,
+        "type": "textarea",
+        "value": {TEXT: [words]},
+    }
+
+
+def parse_annotation(
+    annotation: Mapping[str, Any], former: FormerNames = NO_FORMER_NAMES
+) -> tuple[Verdict, tuple[LabeledBox, ...]]:
     """Return what an annotation of Label Studio says of its image.
 
     A skipped task is SKIPPED. Boxes make an image DAMAGED, whatever was chosen beside them; without boxes the
     choice decides, and neither boxes nor a choice is INCOMPLETE. Boxes are clipped to the image, one that lies
     outside is dropped, a rotated one becomes the upright box around it. A region of another kind, without a
-    label or without the image's size makes the annotation INCOMPLETE: what it meant is not guessed.
+    label or without the image's size makes the annotation INCOMPLETE: what it meant is not guessed. So does a box of a
+    removed class where it is the only one: that the image shows nothing else was never said.
     """
     if annotation.get("was_cancelled"):
         return Verdict.SKIPPED, ()
-    regions = annotation.get("result") or []
+    regions = [region for region in annotation.get("result") or [] if region.get("from_name") != REASON]
     try:
         found = [_labeled_box(region) for region in regions if region.get("type") != CHOICES]
     except UnreadableRegionError:
         return Verdict.INCOMPLETE, ()
-    boxes = tuple(box for box in found if box is not None)
-    if boxes:
-        return Verdict.DAMAGED, boxes
+    drawn = tuple(box for box in found if box is not None)
+    boxes = current_boxes(drawn, former)
+    if drawn:
+        return (Verdict.DAMAGED if boxes else Verdict.INCOMPLETE), boxes
     chosen = {choice for region in regions for choice in (region.get("value") or {}).get(CHOICES, ())}
     if UNUSABLE in chosen:
         return Verdict.UNUSABLE, ()
     return (Verdict.CLEAN if NO_DAMAGE in chosen else Verdict.INCOMPLETE), ()
 
 
-def _region(number: int, detection: Detection, size_wh: tuple[int, int]) -> dict[str, Any]:
+def parse_note(annotation: Mapping[str, Any]) -> str | None:
+    """Return why the annotator skipped the image or can't use it: what was written or chosen under `reason`, or None.
+
+    Label Studio sends what was written with a skip, too. Several lines are joined by "; ".
+    """
+    values = [r.get("value") or {} for r in annotation.get("result") or [] if r.get("from_name") == REASON]
+    lines = [line for value in values for key in (TEXT, CHOICES) for line in _lines(value.get(key))]
+    return "; ".join(lines)[:MAX_NOTE_LENGTH] or None
+
+
+def _lines(said: Any) -> list[str]:
+    return [str(line).strip() for line in (said if isinstance(said, list) else [said]) if line and str(line).strip()]
+
+
+def _region(number: int, detection: Detection, size_wh: tuple[int, int], former: FormerNames) -> dict[str, Any]:
     box = detection.box.clipped(size_wh)
     if box is None:
         raise InvalidInputError(f"Detection {number} lies outside its {size_wh} image.")
-    region = to_region(f"p{number}", LabeledBox(detection.damage_class, box), size_wh)
+    region = to_region(f"p{number}", LabeledBox(former.written(detection.damage_class), box), size_wh)
     return {**region, "score": detection.confidence}
 
 

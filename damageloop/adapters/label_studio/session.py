@@ -9,7 +9,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -19,10 +20,13 @@ from label_studio_sdk.core.request_options import RequestOptions
 
 from damageloop.errors import ConflictError, DamageloopError, NotFoundError, UnavailableError
 
+T = TypeVar("T")
 Json = Any
 Filter = dict[str, Any]
 
 PAGE_SIZE = 500
+# Tasks that one request names: a list of ids makes the address long.
+BATCH = 250
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 RETRYABLE = frozenset({408, 429})
 # The client repeats a failed request by itself, which would import the same tasks twice.
@@ -60,6 +64,14 @@ class LabelStudioSession:
             if response.status_code >= httpx.codes.BAD_REQUEST:
                 raise ApiError(status_code=response.status_code, body=response.text)
             return response.json() if response.content else None
+
+    def now(self) -> datetime | None:
+        """Return the server's clock by the date of an answer, to the second; None where it dates none."""
+        with translated("ask for the time"):
+            client = self.sdk._client_wrapper.httpx_client  # noqa: SLF001 - see `request`
+            response = client.request("health", method="GET", request_options=ONCE)
+            said = response.headers.get("date")
+            return parsedate_to_datetime(said).astimezone(UTC) if said else None
 
     def tasks(
         self,
@@ -114,6 +126,12 @@ def as_text(moment: datetime | None) -> str:
     if moment is None:
         raise ValueError("Label Studio gave no time")
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Yield the items in slices of at most `size`."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
 def _after(task_id: int) -> Filter:

@@ -12,7 +12,8 @@ import httpx
 from label_studio_sdk.types import Webhook
 
 from damageloop.adapters.label_studio.regions import labeling_config
-from damageloop.adapters.label_studio.session import LabelStudioSession, as_text, translated
+from damageloop.adapters.label_studio.session import ONCE, LabelStudioSession, as_text, translated
+from damageloop.domain.labels import NO_FORMER_NAMES, FormerNames
 from damageloop.errors import UnavailableError
 from damageloop.ports import ToolIdentity
 
@@ -56,6 +57,7 @@ class ProjectPlan:
     webhook_secret: str = field(repr=False)
     ml_backend_url: str | None = None
     title: str = TITLE
+    former: FormerNames = NO_FORMER_NAMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ def connect(base_url: str, token: str, plan: ProjectPlan) -> Connection:
     """Create or correct the project, and return what was found or made.
 
     Raises:
-        ConflictError: If Label Studio refuses the token, an address or the configuration; labels in use can't go.
+        ConflictError: If Label Studio refuses the token, an address or the configuration.
         UnavailableError: If it does not answer.
     """
     session = LabelStudioSession(base_url, token)
@@ -108,7 +110,7 @@ def connect(base_url: str, token: str, plan: ProjectPlan) -> Connection:
 
 
 def _ensure_project(session: LabelStudioSession, plan: ProjectPlan) -> ToolIdentity:
-    config = labeling_config(plan.classes)
+    config = labeling_config(plan.classes, plan.former)
     with translated(f"find or create project {plan.title!r}"):
         listed: list[Any] = session.sdk.projects.list(title=plan.title, page_size=1000).items or []
         # The title filter also finds longer titles; of several projects the oldest one is ours.
@@ -116,6 +118,21 @@ def _ensure_project(session: LabelStudioSession, plan: ProjectPlan) -> ToolIdent
         project: Any = same[0] if same else session.sdk.projects.create(title=plan.title, label_config=config)
     _configure(session, project.id, config)
     return ToolIdentity(project.id, as_text(project.created_at))
+
+
+def set_labels(base_url: str, token: str, project_id: int, classes: Sequence[str], former: FormerNames) -> bool:
+    """Make the project offer these classes; return whether it offered others before. Nothing else is changed.
+
+    Raises:
+        ConflictError: If Label Studio refuses the token or the configuration.
+        UnavailableError: If it does not answer.
+    """
+    session, config = LabelStudioSession(base_url, token), labeling_config(classes, former)
+    with translated(f"set the labels of project {project_id}"):
+        if session.sdk.projects.get(project_id, request_options=ONCE).label_config == config:
+            return False
+        session.sdk.projects.update(project_id, label_config=config, request_options=ONCE)
+    return True
 
 
 def _configure(session: LabelStudioSession, project_id: int, config: str) -> None:

@@ -97,3 +97,9 @@ def test_every_failure_says_what_mends_it_and_no_secret() -> None:
     shown = f"{findings} {state} {EXPECTED}"
     assert SECRET not in shown
     assert "another-value" not in shown
+
+
+def test_other_labels_than_those_of_the_parameters_are_found() -> None:
+    state = replace(HEALTHY, label_config="<View/>")
+    assert failed(state, replace(EXPECTED, label_config="<View/>")) == set()
+    assert failed(state, replace(EXPECTED, label_config="<View><Labels/></View>")) == {"labels"}

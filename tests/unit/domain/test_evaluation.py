@@ -14,7 +14,6 @@ from damageloop.domain.evaluation import (
     evaluate_image,
     figures,
     mean_ap,
-    working_thresholds,
 )
 from damageloop.domain.geometry import Box
 from damageloop.domain.prediction import Detection
@@ -107,7 +106,6 @@ def test_the_order_of_images_changes_nothing() -> None:
     shuffled = [records[int(i)] for i in np.random.default_rng(1).permutation(len(records))]
     thresholds = {"dent": 0.4}
     assert figures(shuffled, ["dent"], thresholds) == figures(records, ["dent"], thresholds)
-    assert working_thresholds(shuffled, ["dent"], 0.25) == working_thresholds(records, ["dent"], 0.25)
 
 
 def test_doubled_images_change_nothing() -> None:
@@ -138,24 +136,3 @@ def test_precision_and_recall_at_a_threshold() -> None:
     records = [record([truth(0), truth(50)], [found(0, 0.9), found(90, 0.6), found(50, 0.4)])]
     dent = figures(records, ["dent"], {"dent": 0.5})["per_class"]["dent"]
     assert (dent["precision"], dent["recall"], dent["boxes"], dent["detections"]) == (0.5, 0.5, 2, 2)
-
-
-def test_the_working_threshold_is_where_f1_is_highest() -> None:
-    truths = [truth(x) for x in (0, 50, 100, 150, 200)]
-    detections = [
-        found(0, 0.9),
-        found(50, 0.8),
-        found(100, 0.7),
-        found(150, 0.6),
-        found(300, 0.4),
-        found(350, 0.3),
-    ]
-    # Four hits and no false alarm: F1 8/9, between the fourth and the first false alarm.
-    assert working_thresholds([record(truths, detections)], ["dent"], 0.25) == {"dent": pytest.approx(0.5)}
-
-
-def test_a_class_with_too_few_boxes_or_no_right_detection_keeps_the_default_threshold() -> None:
-    few = record([truth(0)], [found(0, 0.9)])
-    wrong = record([truth(x) for x in range(0, 250, 50)], [found(400, 0.9)])
-    for part in (few, wrong):
-        assert working_thresholds([part], ["dent"], 0.25) == {"dent": 0.25}

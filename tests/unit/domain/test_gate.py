@@ -9,7 +9,8 @@ import pytest
 
 from damageloop.domain.annotation import LabeledBox
 from damageloop.domain.evaluation import ImageEvaluation, evaluate_image
-from damageloop.domain.gate import GateDecision, GateRules, decide
+from damageloop.domain.gate import GateDecision, decide
+from damageloop.domain.gate_rules import GateRules
 from damageloop.domain.geometry import Box
 from damageloop.domain.prediction import Detection
 from damageloop.domain.promotion import DecisionKind
@@ -98,7 +99,7 @@ def test_promotion_keeps_the_champion_when_recall_drops() -> None:
     assert decision.evidence["tests"]["mAP50"]["is_met"]
     assert not decision.evidence["tests"]["recall"]["is_met"]
     assert decision.decision is DecisionKind.REFUSE
-    assert "does not lie above -0.050" in decision.reasons[1]
+    assert "does not lie above -0.050" in decision.reasons[0]
 
 
 def test_the_first_model_must_beat_no_detections_at_all() -> None:
@@ -109,7 +110,7 @@ def test_the_first_model_must_beat_no_detections_at_all() -> None:
 def test_a_class_with_too_few_boxes_is_left_out_and_named() -> None:
     decision = judge(records(0.95, n_scratches=19), records(0.4, n_scratches=19))
     assert decision.decision is DecisionKind.PROMOTE
-    assert decision.reasons[-1] == "Not judged: scratch, with 19 test boxes of the 20 needed."
+    assert decision.reasons[-1] == "Not judged: scratch, with 19 test boxes of the 20 needed (1 more)."
     judged = judge(records(0.95, n_scratches=20), records(0.4, n_scratches=20))
     assert judged.evidence["judged_classes"] == ["scratch", "dent"]
 

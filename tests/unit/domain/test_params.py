@@ -35,6 +35,10 @@ def test_the_repositorys_own_parameters_are_accepted() -> None:
         ("labels", "classes", ["dent", "dent"]),
         ("ingest", "vehicle_pattern", "(?P<car>.*)"),
         ("ingest", "vehicle_pattern", "(?P<vehicle>"),
+        ("gate", "guard_confidence_level", 0.4),
+        ("annotation", "resolve", "majority"),
+        ("annotation", "consensus_iou", 0.0),
+        ("serving", "recall_target", 1.5),
     ],
 )
 def test_an_unknown_key_or_a_bad_value_is_refused_and_named(section: str, key: str, value: object) -> None:
@@ -141,3 +145,53 @@ def test_thresholds_that_contradict_each_other_are_refused(semi_supervised: dict
 def test_a_sweep_searches_single_values_of_model_and_training_only(space: dict[str, Any]) -> None:
     with pytest.raises(InvalidInputError, match=r"sweep\.space"):
         make_params(sweep={"space": space})
+
+
+@pytest.mark.parametrize(
+    ("guards", "words"),
+    [
+        ([{"figure": "specificity", "slice": "small_boxes", "difference_above": 0, "min_count": 9}], "have no boxes"),
+        ([{"figure": "accuracy", "difference_above": 0, "min_count": 9}], "recall"),
+        ([{"figure": "recall", "slice": "dark", "difference_above": 0, "min_count": 9}] * 2, "two of recall on dark"),
+    ],
+)
+def test_a_guard_that_can_mean_nothing_is_refused_in_words(guards: list[dict[str, Any]], words: str) -> None:
+    with pytest.raises(InvalidInputError, match=words):
+        make_params(gate={"guards": guards})
+
+
+def test_gate_parameters_of_before_there_were_guards_get_those_of_today() -> None:
+    old = content()
+    for key in ("guard_confidence_level", "small_box_area_share", "guards", "first_model", "new_class_waits"):
+        del old["gate"][key]
+    assert parse_params(old).gate.rules() == parse_params(content()).gate.rules()
+
+
+def test_recall_is_asked_for_of_known_classes_only() -> None:
+    assert make_params(serving={"class_recall": {"dent": 0.9}}).serving.class_recall == {"dent": 0.9}
+    with pytest.raises(InvalidInputError, match=r"serving\.class_recall names rust, no class of labels"):
+        make_params(serving={"class_recall": {"rust": 0.9}})
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ({"renamed": {"ding": "rust"}}, "leads to rust, no class of labels"),
+        ({"renamed": {"dent": "scratch"}}, "dent can't be a class and a former one"),
+        ({"removed": ["dent"]}, "dent can't be a class and a former one"),
+        ({"renamed": {"ding": "dent"}, "removed": ["ding"]}, "ding can't be renamed and removed"),
+    ],
+)
+def test_what_a_class_was_called_before_means_one_thing(labels: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidInputError, match=words):
+        make_params(labels=labels)
+
+
+def test_a_name_of_before_changes_no_training() -> None:
+    assert make_params(labels={"renamed": {"ding": "dent"}, "removed": ["rust"]}).hash() == make_params().hash()
+
+
+def test_a_rule_of_reviewers_names_some() -> None:
+    with pytest.raises(InvalidInputError, match=r"annotation\.resolve reviewer needs annotation\.reviewers"):
+        make_params(annotation={"resolve": "reviewer"})
+    assert make_params(annotation={"resolve": "reviewer", "reviewers": ["user-3"]}).annotation.reviewers == ("user-3",)

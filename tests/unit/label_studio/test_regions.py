@@ -18,7 +18,7 @@ from damageloop.adapters.label_studio.regions import (
 )
 from damageloop.domain.annotation import LabeledBox, Verdict
 from damageloop.domain.geometry import Box
-from damageloop.domain.labels import NO_DAMAGE, UNUSABLE
+from damageloop.domain.labels import NO_DAMAGE, UNUSABLE, FormerNames, class_color
 from damageloop.domain.prediction import Detection, PreAnnotation
 
 # 100 x 200 pixels: x and width in percent are the pixels, y and height are half of them.
@@ -149,7 +149,7 @@ def parsed_config(*classes: str) -> ElementTree.Element:
 class TestLabelingConfig:
     def test_choices_and_labels_stand_above_the_image(self) -> None:
         view = parsed_config("scratch", "dent")
-        assert [child.tag for child in view] == ["Choices", "RectangleLabels", "Image"]
+        assert [child.tag for child in view] == ["Choices", "RectangleLabels", "TextArea", "Image"]
         assert [choice.get("value") for choice in view[0]] == [NO_DAMAGE, UNUSABLE]
 
     def test_every_class_has_a_color_and_a_hotkey_of_its_own(self) -> None:
@@ -157,3 +157,39 @@ class TestLabelingConfig:
         hotkeys = [element.get("hotkey") for element in view.iter() if element.get("hotkey")]
         assert len(hotkeys) == len(set(hotkeys)) == 14
         assert len({label.get("background") for label in view[1]}) == 8
+
+
+def labels_of(config: str) -> dict[str, dict[str, str]]:
+    view = ElementTree.fromstring(config)  # noqa: S314 - it is ours
+    return {label.attrib["value"]: dict(label.attrib) for label in view.iter("Label")}
+
+
+class TestFormerNames:
+    FORMER = FormerNames({"dent": "ding"}, ("rust",))
+
+    def test_a_renamed_class_keeps_its_first_name_as_what_label_studio_stores(self) -> None:
+        label = labels_of(labeling_config(("scratch", "ding"), self.FORMER))["ding"]
+        assert (label.get("alias"), label.get("background"), label.get("hotkey")) == ("dent", class_color(1), "2")
+
+    def test_a_removed_class_is_known_and_not_offered(self) -> None:
+        label = labels_of(labeling_config(("scratch", "ding"), self.FORMER))["rust"]
+        assert (label.get("visible"), label.get("hotkey")) == ("false", "ctrl+alt+shift+a")
+
+    def test_a_new_class_leaves_colors_and_hotkeys_of_the_others(self) -> None:
+        before = labels_of(labeling_config(("scratch", "dent")))
+        after = labels_of(labeling_config(("scratch", "dent", "crack")))
+        assert {name: after[name] for name in before} == before
+
+    def test_what_was_said_is_read_as_what_it_means_now(self) -> None:
+        old = to_region("r", LabeledBox("dent", Box(1, 1, 9, 9)), (100, 80))
+        _, (found,) = parse_annotation({"result": [old]}, self.FORMER)
+        assert found.damage_class == "ding"
+
+    def test_an_image_with_boxes_of_a_removed_class_alone_is_not_clean(self) -> None:
+        old = to_region("r", LabeledBox("rust", Box(1, 1, 9, 9)), (100, 80))
+        assert parse_annotation({"result": [old, to_choice(NO_DAMAGE)]}, self.FORMER) == (Verdict.INCOMPLETE, ())
+
+    def test_a_pre_label_is_written_as_label_studio_knows_the_class(self) -> None:
+        item = PreAnnotation(1, 1, 2, 0.5, (100, 80), (Detection("ding", 0.9, Box(1, 1, 9, 9)),))
+        (sent,) = to_prediction(item, self.FORMER)["result"]
+        assert sent["value"]["rectanglelabels"] == ["dent"]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from damageloop.domain.job import JobKind
 from damageloop.domain.round import RoundKind, RoundState
-from damageloop.services.plan_loop import LoopState, OpenRoundState, Plan
+from damageloop.services.loop.plan_loop import LoopState, OpenRoundState, Plan
 
 # A pool that is scored, with nothing else done yet.
 SCORED = LoopState(

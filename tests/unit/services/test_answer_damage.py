@@ -17,7 +17,7 @@ from damageloop.domain.prediction import Detection
 from damageloop.errors import InvalidImageError, InvalidInputError, NotFoundError
 from damageloop.params import ServingParams
 from damageloop.ports import RgbImage
-from damageloop.services.answer_damage import AnswerDamage, NoReadableImageError, answer_unreadable
+from damageloop.services.serving.answer_damage import AnswerDamage, NoReadableImageError, answer_unreadable
 from tests.fakes.clock import FakeClock
 from tests.fakes.detector import CALIBRATION, FakeDetector, FixedChampion, make_manifest
 from tests.fakes.memory_units import MemoryUnits

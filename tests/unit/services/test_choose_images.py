@@ -14,7 +14,7 @@ from damageloop.domain.image_request import ImageRequest, RequestKind, RequestOr
 from damageloop.domain.round import ItemState, RoundItem, Share
 from damageloop.domain.split import Split
 from damageloop.params import Params
-from damageloop.services.choose_images import Choice, Pool, choose_by_hand, choose_for_audit, choose_for_query
+from damageloop.services.rounds.choose_images import Choice, Pool, choose_by_hand, choose_for_audit, choose_for_query
 from tests.factories import MOMENT
 from tests.fakes.photos import make_image, make_params
 
@@ -69,10 +69,9 @@ def query(
     params: Params = PARAMS,
     seed: int = 0,
     requests: Sequence[ImageRequest] = (),
-    reviewed: Sequence[Image] = (),
     carried: Sequence[RoundItem] = (),
 ) -> list[RoundItem]:
-    pool = Pool(train, evaluation, requests, reviewed, carried)
+    pool = Pool(train, evaluation, requests, carried)
     return choose_for_query(pool, choice or scored(train), params.round.query_size, params, rng(seed))
 
 
@@ -287,12 +286,6 @@ def test_an_image_of_test_that_was_asked_for_is_audited_so_that_it_shows_no_pre_
     params = make_params(round={"query_size": 10, "audited_share": 0.0})
     items = query(train_pool(50), evaluation_pool(0, 5), params=params, requests=[request(10_003)])
     assert (items[0].image_id, items[0].share, items[0].probability) == (10_003, Share.AUDITED, None)
-
-
-def test_a_reviewed_image_that_was_sent_back_is_in_the_round() -> None:
-    back = make_image(900)
-    items = query(train_pool(50), requests=[request(900, RequestKind.SEND_BACK)], reviewed=[back])
-    assert (items[0].image_id, items[0].reason) == (900, "sent back by anna: a new bumper")
 
 
 def test_an_audit_takes_what_was_asked_for_too() -> None:

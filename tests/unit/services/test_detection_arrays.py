@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from damageloop.domain.geometry import Box
 from damageloop.domain.prediction import Detection
-from damageloop.services.detection_arrays import detection_arrays, offsets_of
+from damageloop.services.rounds.detection_arrays import detection_arrays, offsets_of
 
 
 def box(x_max: float = 50.0, entropy: float | None = None) -> Detection:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from damageloop.domain.geometry import Box
-from damageloop.services.embed_crops import crop_key, cut_out
+from damageloop.services.images.embed_crops import crop_key, cut_out
 from tests.factories import MOMENT, make_annotation
 
 # Row number in the first channel, column number in the second.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from damageloop.services.embedding_map import map_hash
+from damageloop.services.images.embedding_map import map_hash
 
 PARAMETERS = {"seed": 0, "perplexity": 30.0}
 

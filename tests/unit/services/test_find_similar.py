@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from damageloop.domain.image import Image, ImageStatus
 from damageloop.domain.split import Split
 from damageloop.errors import NotFoundError
-from damageloop.services import find_similar
-from damageloop.services.find_similar import FindSimilar
+from damageloop.services.images import find_similar
+from damageloop.services.images.find_similar import FindSimilar
 from tests.fakes.features import FakeFeatureStore
 from tests.fakes.photos import make_image
 

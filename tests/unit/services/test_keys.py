@@ -6,7 +6,7 @@ import pytest
 
 from damageloop.domain.key import Scope, hash_of_key
 from damageloop.errors import InvalidInputError, NotFoundError
-from damageloop.services.keys import Keys
+from damageloop.services.serving.keys import Keys
 from tests.fakes.clock import FakeClock
 from tests.fakes.memory_units import MemoryUnits
 

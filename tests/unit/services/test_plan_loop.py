@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from damageloop.domain.job import JobKind
 from damageloop.domain.round import RoundKind, RoundState
-from damageloop.services.plan_loop import LoopState, OpenRoundState, plan_loop
+from damageloop.services.loop.plan_loop import LoopState, OpenRoundState, plan_loop
 from tests.unit.services.loop_states import LABELED, REVIEWING, SCORED, SNAPSHOT, keys, kinds
 
 
@@ -268,3 +268,12 @@ def test_a_proposed_sweep_is_told_and_never_started() -> None:
     running = plan_loop(replace(proposed, active={"sweep:sweep-0001": "25% trial 2 of 8"}))
     assert proposal not in running.waiting_for
     assert "sweep:sweep-0001: 25% trial 2 of 8" in running.waiting_for
+
+
+def test_what_was_forgotten_is_cleared_away_at_once_and_then_now_and_then() -> None:
+    due = plan_loop(replace(REVIEWING, n_to_forget=2, is_forget_due=True))
+    assert JobKind.FORGET in kinds(due)
+    tried = plan_loop(replace(REVIEWING, n_to_forget=2))
+    assert JobKind.FORGET not in kinds(tried)
+    assert "2 images to be forgotten everywhere" in tried.waiting_for
+    assert JobKind.FORGET not in kinds(plan_loop(REVIEWING))

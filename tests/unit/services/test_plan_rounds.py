@@ -9,7 +9,7 @@ import pytest
 
 from damageloop.domain.job import JobKind
 from damageloop.domain.round import RoundState
-from damageloop.services.plan_loop import plan_loop
+from damageloop.services.loop.plan_loop import plan_loop
 from tests.unit.services.loop_states import OPEN_ROUND, REVIEWING, SCORED, SNAPSHOT, keys, kinds
 
 
@@ -122,6 +122,20 @@ def test_a_skipped_image_of_an_open_round_is_taken_out() -> None:
     assert [(job.key, job.inputs) for job in plan.jobs] == [("take_out_skipped:2:8", {"round_id": 2})]
 
 
-def test_images_that_were_sent_back_are_named_by_their_tasks() -> None:
-    plan = plan_loop(replace(REVIEWING, second_look_tasks=(31, 32)))
-    assert "a person: 2 images were sent back; open their tasks (31, 32)" in plan.waiting_for
+def test_an_image_of_an_open_round_that_is_set_aside_is_taken_out() -> None:
+    plan = plan_loop(replace(REVIEWING, rounds=(replace(OPEN_ROUND, set_aside=31),)))
+    assert [(job.key, job.inputs) for job in plan.jobs] == [("take_out_skipped:2:0:31", {"round_id": 2})]
+
+
+def test_second_opinions_are_sent_one_job_at_a_time_and_those_that_wait_are_counted() -> None:
+    state = replace(REVIEWING, opinions_due="ab12", n_opinions=2)
+    plan = plan_loop(state)
+    assert [(job.key, job.single_flight) for job in plan.jobs] == [("second_opinions:ab12", "second_opinions")]
+    assert "annotators: 2 second opinions" in plan.waiting_for
+    assert plan_loop(replace(state, flights=frozenset({"second_opinions"}))).jobs == ()
+
+
+def test_pre_labels_of_second_opinions_follow_a_promotion_without_an_open_round() -> None:
+    promoted = replace(REVIEWING, champion=4, renewed_version=3, rounds=())
+    assert "renew_pre_annotations:v4" not in keys(plan_loop(promoted))
+    assert "renew_pre_annotations:v4" in keys(plan_loop(replace(promoted, n_opinions=1)))

@@ -11,9 +11,9 @@ from damageloop.domain.geometry import Box
 from damageloop.domain.promotion import ModelVersion
 from damageloop.domain.round import ItemState, RoundItem, Share
 from damageloop.domain.snapshot import Snapshot
-from damageloop.services.advise_stopping import CurvePoint, curve_points
-from damageloop.services.review_times import LoggedReview, logged_reviews, report_of
-from damageloop.services.reviewed_items import ReviewedItem, newest_of_each_image
+from damageloop.services.insight.advise_stopping import CurvePoint, curve_points
+from damageloop.services.reviews.review_times import LoggedReview, logged_reviews, report_of
+from damageloop.services.reviews.reviewed_items import ReviewedItem
 from tests.factories import MOMENT
 from tests.fakes.photos import make_image, make_params
 
@@ -81,11 +81,6 @@ def test_logged_times_move_the_seconds_away_from_the_prior() -> None:
     assert draw.seconds == pytest.approx(20.0, abs=1.5)
     assert draw.low < draw.seconds < draw.high
     assert draw.n_reviews == 60
-
-
-def test_of_several_reviews_of_an_image_the_last_counts() -> None:
-    first, second = reviewed(1, minutes=5), reviewed(1, left=(), minutes=9)
-    assert newest_of_each_image([second, first, reviewed(2)]) == [reviewed(2), second]
 
 
 # --- points of the learning curve -------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from damageloop.domain.round import ItemState, Round, RoundItem, RoundKind, RoundState, Share
-from damageloop.services.round_progress import AnnotatorProgress, progress_of
+from damageloop.services.rounds.round_progress import AnnotatorProgress, progress_of
 from tests.factories import MOMENT, make_annotation, make_item
 
 ROUND = Round(3, RoundKind.QUERY, "entropy", RoundState.OPEN, 1, 3, MOMENT)

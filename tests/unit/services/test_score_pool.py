@@ -19,7 +19,7 @@ from damageloop.domain.prediction import Detection, DetectorAnswer, Prediction
 from damageloop.domain.split import Split
 from damageloop.errors import DamageloopError, NotFoundError, UnavailableError
 from damageloop.ports import RgbImage
-from damageloop.services.score_pool import ScorePool, compares_views
+from damageloop.services.images.score_pool import ScorePool, compares_views
 from tests.fakes.clock import FakeClock
 from tests.fakes.features import FakeFeatureStore
 from tests.fakes.photos import make_image, make_params

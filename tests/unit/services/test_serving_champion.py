@@ -13,7 +13,7 @@ import pytest
 from damageloop.domain.promotion import Promotion, PromotionReason
 from damageloop.domain.release import ReleaseManifest
 from damageloop.errors import ConflictError, NoChampionError, NotFoundError, UnavailableError
-from damageloop.services.serving_champion import POLLS_BEFORE_RETRY, ChampionLoader
+from damageloop.services.serving.serving_champion import POLLS_BEFORE_RETRY, ChampionLoader
 from tests.fakes.clock import FakeClock
 from tests.fakes.detector import FakeDetector, make_manifest
 
@@ -23,6 +23,7 @@ class World:
     """Promotions, releases and a detector factory; implements what `ChampionLoader` asks of each."""
 
     promoted: int | None = None
+    earlier: tuple[int, ...] = ()
     damaged: set[int] = field(default_factory=set)
     is_database_down: bool = False
     n_folders: int = 0
@@ -48,6 +49,10 @@ class World:
             return None
         return Promotion(1, self.promoted, None, None, PromotionReason.GATE, FakeClock().now())
 
+    def promotions(self) -> list[Promotion]:
+        versions = (*self.earlier, self.promoted or 0)
+        return [Promotion(n, v, None, None, PromotionReason.GATE, FakeClock().now()) for n, v in enumerate(versions)]
+
     def folder(self, version: int) -> Path:
         self.n_folders += 1
         if version in self.damaged:
@@ -60,6 +65,9 @@ class World:
         return make_manifest(version)
 
     def publish(self, version: int, files: Mapping[str, Path], manifest: ReleaseManifest) -> ReleaseManifest:
+        raise NotImplementedError
+
+    def repair(self, version: int, files: Mapping[str, Path], hashes: Mapping[str, str]) -> ReleaseManifest:
         raise NotImplementedError
 
     def make(self, folder: Path, manifest: ReleaseManifest) -> FakeDetector:
@@ -133,6 +141,47 @@ def test_a_damaged_release_is_tried_again_now_and_then_and_serves_when_mended(
     for _ in range(POLLS_BEFORE_RETRY + 1):
         loader.refresh()
     assert (version(loader), loader.problem) == (2, None)
+
+
+def test_a_fresh_start_takes_the_newest_earlier_champion_that_is_whole(loader: ChampionLoader, world: World) -> None:
+    world.earlier, world.promoted, world.damaged = (1, 2, 3), 4, {3, 4}
+    loader.refresh()
+    assert version(loader) == loader.load_now().manifest.model_version == 2
+    assert str(loader.problem).endswith("release 4 is damaged. Version 2 answers in its place.")
+
+
+def test_a_fresh_start_in_place_of_the_champion_ends_by_itself_when_the_release_is_mended(
+    loader: ChampionLoader, world: World
+) -> None:
+    world.earlier, world.promoted, world.damaged = (1,), 2, {2}
+    loader.refresh()
+    world.damaged.clear()
+    for _ in range(POLLS_BEFORE_RETRY):
+        loader.refresh()
+    assert (version(loader), loader.problem is None) == (1, False)
+    loader.refresh()
+    assert (version(loader), loader.problem) == (2, None)
+    # Both were loaded once: no request ever saw anything else than these two.
+    assert [detector.manifest.model_version for detector in world.loaded] == [1, 2]
+
+
+def test_a_damaged_release_does_not_bring_back_a_model_older_than_the_one_that_serves(
+    loader: ChampionLoader, world: World
+) -> None:
+    world.earlier, world.promoted = (1,), 2
+    loader.refresh()
+    world.earlier, world.promoted, world.damaged = (1, 2), 3, {3}
+    loader.refresh()
+    assert version(loader) == 2
+    assert str(loader.problem).endswith("Version 2 answers in its place.")
+
+
+def test_without_any_whole_release_nothing_answers_and_the_problem_is_the_champions(
+    loader: ChampionLoader, world: World
+) -> None:
+    world.earlier, world.promoted, world.damaged = (1,), 2, {1, 2}
+    with pytest.raises(NoChampionError, match=r"release 2 is damaged\. Nothing answers in its place"):
+        loader.load_now()
 
 
 def test_a_missing_release_is_a_problem(loader: ChampionLoader, world: World) -> None:

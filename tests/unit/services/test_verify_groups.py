@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 from damageloop.domain.image import Image
 from damageloop.domain.split import Split
-from damageloop.services.verify import Verify
-from tests.fakes.photos import make_image, make_params
-
-
-@dataclass
-class Work:
-    """A unit of work of which only the active images are known."""
-
-    active: Sequence[Image]
-
-    def __enter__(self) -> Any:
-        return SimpleNamespace(images=SimpleNamespace(active=lambda: self.active))
-
-    def __exit__(self, *_: object) -> None:
-        pass
+from damageloop.services.integrity.invariants.images import groups_in_one_split
+from tests.fakes.photos import make_image
 
 
 def violations(*active: Image) -> tuple[str, ...]:
-    unused: Any = None
-
-    def units(read_only: bool = False) -> Any:
-        return Work(active)
-
-    verify = Verify(units, unused, unused, unused, unused, unused, make_params())
-    return tuple(verify._checked(verify._group_splits))
+    work = SimpleNamespace(images=SimpleNamespace(active=lambda: active))
+    return tuple(groups_in_one_split(cast("Any", work)))
 
 
 def test_a_group_in_two_splits_is_told() -> None:

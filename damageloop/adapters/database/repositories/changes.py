@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -10,6 +12,8 @@ from damageloop.adapters.database.record_tables import CounterRow
 from damageloop.adapters.database.tables import AnnotationRow
 
 CHANGES = "changes"
+# Under this name a session carries the clock of its unit of work.
+CLOCK = "clock"
 
 
 def next_change(session: Session) -> int:
@@ -21,7 +25,7 @@ def next_change(session: Session) -> int:
     raised = (
         update(CounterRow)
         .where(CounterRow.name == CHANGES)
-        .values(value=CounterRow.value + 1)
+        .values(value=CounterRow.value + 1, changed_at=session.info[CLOCK].now())
         .returning(CounterRow.value)
     )
     value = session.scalar(raised)
@@ -40,6 +44,11 @@ def last_change(session: Session) -> int:
     """Return the number of the newest change; 0 before the first."""
     value = session.scalar(select(CounterRow.value).where(CounterRow.name == CHANGES))
     return _highest(session) if value is None else int(value)
+
+
+def last_changed_at(session: Session) -> datetime | None:
+    """Return when the newest change was taken in, by our clock; None before the first."""
+    return session.scalar(select(CounterRow.changed_at).where(CounterRow.name == CHANGES))
 
 
 def _highest(session: Session) -> int:

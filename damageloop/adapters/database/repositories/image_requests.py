@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from damageloop.adapters.database.tables import AnnotationRow, ImageRequestRow
-from damageloop.domain.image_request import PRIORITY_KINDS, ImageRequest, RequestKind, RequestOrigin
+from damageloop.domain.image_request import ImageRequest, RequestKind, RequestOrigin
 
 
 class SqlImageRequests:
@@ -54,14 +54,12 @@ class SqlImageRequests:
             AnnotationRow.image_id == ImageRequestRow.image_id,
             AnnotationRow.source == source,
             AnnotationRow.is_deleted.is_(False),
-            # A reviewed image that was sent back has an annotation already: only a later look counts.
-            or_(ImageRequestRow.kind == RequestKind.PIN.value, AnnotationRow.updated_at > ImageRequestRow.created_at),
         )
         result = self._session.execute(
             update(ImageRequestRow)
             .where(
                 ImageRequestRow.ended_at.is_(None),
-                ImageRequestRow.kind.in_([kind.value for kind in PRIORITY_KINDS]),
+                ImageRequestRow.kind == RequestKind.PIN.value,
                 reviewed.exists(),
             )
             .values(ended_at=now)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
 from damageloop.adapters.database.repositories.changes import next_change
+from damageloop.adapters.database.repositories.forgetting import unlabeled_before
 from damageloop.adapters.database.tables import (
     AnnotationRow,
     ImageRequestRow,
@@ -93,6 +95,18 @@ class SqlImages:
     def group_of_vehicle(self, vehicle: str) -> str | None:
         return self._session.scalar(select(ImageRow.group_key).where(ImageRow.vehicle == vehicle).limit(1))
 
+    def of_vehicle(self, vehicle: str) -> list[Image]:
+        query = select(ImageRow).where(ImageRow.vehicle == vehicle).order_by(ImageRow.id)
+        return [to_image(row) for row in self._session.scalars(query)]
+
+    def with_bytes_of(self, image_ids: Sequence[int]) -> list[Image]:
+        hashes = select(ImageRow.sha256).where(ImageRow.id.in_(image_ids))
+        query = select(ImageRow).where(ImageRow.sha256.in_(hashes)).order_by(ImageRow.id)
+        return [to_image(row) for row in self._session.scalars(query)]
+
+    def unlabeled_before(self, moment: datetime, limit: int) -> list[int]:
+        return unlabeled_before(self._session, moment, limit)
+
     def of_groups(self, groups: Sequence[str]) -> list[Image]:
         found: list[Image] = []
         for start in range(0, len(groups), CHUNK):
@@ -108,7 +122,8 @@ class SqlImages:
 
     def hashes_after(self, image_id: int) -> list[ImageHash]:
         columns = (ImageRow.perceptual_hash, ImageRow.brightness, ImageRow.contrast, ImageRow.sharpness)
-        query = select(ImageRow.id, *columns).where(ImageRow.id > image_id).order_by(ImageRow.id)
+        is_there = ImageRow.status != ImageStatus.FORGOTTEN.value
+        query = select(ImageRow.id, *columns).where(ImageRow.id > image_id, is_there).order_by(ImageRow.id)
         return [ImageHash(row[0], row[1], ImageQuality(*row[2:])) for row in self._session.execute(query)]
 
     def _update(self, image_ids: Sequence[int], **values: str) -> None:
@@ -120,19 +135,20 @@ class SqlImages:
             rows = ImageRow.id.in_(image_ids[start : start + CHUNK])
             self._session.execute(update(ImageRow).where(rows).values(sequence=change, **values))
 
+    def changed(self, since_sequence: int) -> set[int]:
+        return set(self._session.scalars(select(ImageRow.id).where(ImageRow.sequence > since_sequence)))
+
     def active(self) -> list[Image]:
         query = select(ImageRow).where(ImageRow.status == ImageStatus.ACTIVE.value).order_by(ImageRow.id)
         return [to_image(row) for row in self._session.scalars(query)]
 
     def unscored(self, model_version: int, limit: int | None = None) -> list[Image]:
-        scored = select(PredictionRow.image_id).where(PredictionRow.model_version == model_version)
-        query = (
-            select(ImageRow)
-            .where(ImageRow.status == ImageStatus.ACTIVE.value, ImageRow.id.not_in(scored))
-            .order_by(ImageRow.id)
-            .limit(limit)
-        )
+        query = select(ImageRow).where(*_is_unscored(model_version)).order_by(ImageRow.id).limit(limit)
         return [to_image(row) for row in self._session.scalars(query)]
+
+    def n_unscored(self, model_version: int) -> int:
+        query = select(func.count()).select_from(ImageRow).where(*_is_unscored(model_version))
+        return self._session.scalar(query) or 0
 
     def unannotated(self, splits: Sequence[Split]) -> list[Image]:
         query = select(ImageRow).where(*_is_unannotated(splits)).order_by(ImageRow.id)
@@ -172,6 +188,11 @@ class SqlImages:
     def quarantined(self) -> list[QuarantinedFile]:
         rows = self._session.scalars(select(QuarantineRow).order_by(QuarantineRow.id))
         return [QuarantinedFile(row.file, row.code, row.reason) for row in rows]
+
+
+def _is_unscored(model_version: int) -> tuple[ColumnElement[bool], ...]:
+    scored = select(PredictionRow.image_id).where(PredictionRow.model_version == model_version)
+    return (ImageRow.status == ImageStatus.ACTIVE.value, ImageRow.id.not_in(scored))
 
 
 def _is_unannotated(splits: Sequence[Split]) -> tuple[ColumnElement[bool], ...]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from damageloop.adapters.database.tables import FactRow, KeyRow
@@ -59,8 +60,14 @@ class SqlFacts:
         return row.value if row else None
 
     def set(self, name: str, value: Any) -> None:
-        self._session.merge(FactRow(name=name, value=value))
-        self._session.flush()
+        try:
+            with self._session.begin_nested():
+                self._session.merge(FactRow(name=name, value=value))
+        except IntegrityError:
+            # Another process wrote it first at the same moment: now it is there to be changed.
+            self._session.expire_all()
+            self._session.merge(FactRow(name=name, value=value))
+            self._session.flush()
 
 
 def to_key(row: KeyRow) -> ApiKey:

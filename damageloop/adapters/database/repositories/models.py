@@ -7,12 +7,22 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from damageloop.adapters.database.record_tables import PromotionStepRow
 from damageloop.adapters.database.tables import DecisionRow, ModelRow, PromotionRow, SnapshotRow
-from damageloop.domain.promotion import Decision, DecisionKind, ModelVersion, Promotion, PromotionReason
+from damageloop.domain.promotion import (
+    Decision,
+    DecisionKind,
+    ModelVersion,
+    Promotion,
+    PromotionReason,
+    PromotionStep,
+    StepDone,
+)
 from damageloop.domain.snapshot import Snapshot
-from damageloop.errors import NotFoundError
+from damageloop.errors import ConflictError, NotFoundError
 
 
 class SqlSnapshots:
@@ -21,7 +31,7 @@ class SqlSnapshots:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def add(self, snapshot: Snapshot, annotation_sequence: int) -> Snapshot:
+    def add(self, snapshot: Snapshot, annotation_sequence: int, shards: Mapping[str, str] | None = None) -> Snapshot:
         row = SnapshotRow(
             id=snapshot.id,
             git_tag=snapshot.git_tag,
@@ -33,11 +43,19 @@ class SqlSnapshots:
             lock_hash=snapshot.lock_hash,
             params_hash=snapshot.params_hash,
             annotation_sequence=annotation_sequence,
+            shards=None if shards is None else dict(shards),
+            report=snapshot.report,
             created_at=snapshot.created_at,
         )
-        self._session.add(row)
-        self._session.flush()
+        try:
+            with self._session.begin_nested():
+                self._session.add(row)
+        except IntegrityError as exc:
+            raise ConflictError(f"Snapshot {snapshot.git_tag} is recorded already.") from exc
         return to_snapshot(row)
+
+    def shards(self, snapshot_id: int) -> dict[str, str] | None:
+        return self._session.scalar(select(SnapshotRow.shards).where(SnapshotRow.id == snapshot_id))
 
     def latest(self) -> Snapshot | None:
         row = self._latest_row()
@@ -78,8 +96,12 @@ class SqlModels:
         row = self._by_key(training_key)
         if row is None:
             row = ModelRow(training_key=training_key, snapshot_id=snapshot_id, created_at=now)
-            self._session.add(row)
-            self._session.flush()
+            try:
+                with self._session.begin_nested():
+                    self._session.add(row)
+            except IntegrityError:
+                # Another worker with the same job was faster: its number is the one.
+                row = self._session.scalars(select(ModelRow).where(ModelRow.training_key == training_key)).one()
         return row.version
 
     def record(self, version: int, run_id: str, mlflow_version: str, metrics: Mapping[str, Any]) -> None:
@@ -106,6 +128,7 @@ class SqlModels:
         reasons: Sequence[str],
         evidence: Mapping[str, Any],
         now: datetime,
+        test_hash: str | None = None,
     ) -> Decision:
         row = DecisionRow(
             champion=champion,
@@ -113,11 +136,16 @@ class SqlModels:
             decision=decision.value,
             reasons=list(reasons),
             evidence=dict(evidence),
+            test_hash=test_hash,
             created_at=now,
         )
         self._session.add(row)
         self._session.flush()
         return to_decision(row)
+
+    def comparisons(self, test_hash: str) -> int:
+        query = select(func.count()).select_from(DecisionRow).where(DecisionRow.test_hash == test_hash)
+        return self._session.scalar(query) or 0
 
     def decisions(self) -> list[Decision]:
         return [to_decision(row) for row in self._session.scalars(select(DecisionRow).order_by(DecisionRow.id))]
@@ -127,14 +155,27 @@ class SqlModels:
         row = self._session.scalars(query).first()
         return to_decision(row) if row else None
 
+    def hold_promotions(self) -> None:
+        # The first row is there for ever, so everybody waits for the same one. SQLite's writers are alone anyway.
+        self._session.scalars(select(PromotionRow).order_by(PromotionRow.id).limit(1).with_for_update()).first()
+
     def promote(
-        self, version: int, previous: int | None, decision_id: int | None, reason: PromotionReason, now: datetime
+        self,
+        version: int,
+        previous: int | None,
+        decision_id: int | None,
+        reason: PromotionReason,
+        now: datetime,
+        asked_by: str | None = None,
+        note: str | None = None,
     ) -> Promotion:
         row = PromotionRow(
             model_version=version,
             previous_version=previous,
             decision_id=decision_id,
             reason=reason.value,
+            asked_by=asked_by,
+            note=note,
             created_at=now,
         )
         self._session.add(row)
@@ -147,6 +188,24 @@ class SqlModels:
 
     def promotions(self) -> list[Promotion]:
         return [to_promotion(row) for row in self._session.scalars(select(PromotionRow).order_by(PromotionRow.id))]
+
+    def steps(self, promotion_id: int | None = None) -> list[StepDone]:
+        query = select(PromotionStepRow).order_by(PromotionStepRow.id)
+        if promotion_id is not None:
+            query = query.where(PromotionStepRow.promotion_id == promotion_id)
+        return [to_step_done(row) for row in self._session.scalars(query)]
+
+    def record_step(self, promotion_id: int, step: PromotionStep, detail: str, now: datetime) -> bool:
+        if any(done.step is step for done in self.steps(promotion_id)):
+            return False
+        row = PromotionStepRow(promotion_id=promotion_id, step=step.value, detail=detail, done_at=now)
+        try:
+            with self._session.begin_nested():
+                self._session.add(row)
+        except IntegrityError:
+            # Another worker saw the same at the same moment.
+            return False
+        return True
 
     def _by_key(self, training_key: str) -> ModelRow | None:
         return self._session.scalar(select(ModelRow).where(ModelRow.training_key == training_key))
@@ -171,6 +230,7 @@ def to_snapshot(row: SnapshotRow) -> Snapshot:
         row.lock_hash,
         row.params_hash,
         row.created_at,
+        row.report,
     )
 
 
@@ -197,6 +257,7 @@ def to_decision(row: DecisionRow) -> Decision:
         tuple(row.reasons),
         row.evidence,
         row.created_at,
+        row.test_hash,
     )
 
 
@@ -209,4 +270,11 @@ def to_promotion(row: PromotionRow) -> Promotion:
         row.decision_id,
         PromotionReason(row.reason),
         row.created_at,
+        row.asked_by,
+        row.note,
     )
+
+
+def to_step_done(row: PromotionStepRow) -> StepDone:
+    """Return the step that a row describes."""
+    return StepDone(row.promotion_id, PromotionStep(row.step), row.detail, row.done_at)

@@ -10,9 +10,12 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from damageloop.adapters.database.conversions import detections_from_json, detections_to_json
+from damageloop.adapters.database.repositories.expiry import expire_evidence
 from damageloop.adapters.database.repositories.images import CHUNK
+from damageloop.adapters.database.repositories.relabeling import rename_predictions
 from damageloop.adapters.database.tables import EvidenceRow, ImageRow, PredictionRow, RefusedPredictionRow
 from damageloop.domain.image import ImageStatus
+from damageloop.domain.labels import FormerNames
 from damageloop.domain.prediction import Detection, Prediction
 from damageloop.domain.split import Split
 from damageloop.errors import NotFoundError
@@ -28,7 +31,9 @@ class SqlPredictions:
         if not predictions:
             return
         version = predictions[0].model_version
-        present = set(self.of_version(version, [p.image_id for p in predictions]))
+        ids = [p.image_id for p in predictions]
+        # One that was forgotten while a model looked at it takes nothing in.
+        present = set(self.of_version(version, ids)) | self._forgotten(ids)
         self._session.add_all(
             PredictionRow(
                 image_id=p.image_id,
@@ -42,6 +47,15 @@ class SqlPredictions:
             if p.image_id not in present
         )
         self._session.flush()
+
+    def _forgotten(self, image_ids: Sequence[int]) -> set[int]:
+        found: set[int] = set()
+        for start in range(0, len(image_ids), CHUNK):
+            part = ImageRow.id.in_(image_ids[start : start + CHUNK])
+            found |= set(
+                self._session.scalars(select(ImageRow.id).where(part, ImageRow.status == ImageStatus.FORGOTTEN.value))
+            )
+        return found
 
     def of_version(self, model_version: int, image_ids: Sequence[int] | None = None) -> dict[int, Prediction]:
         query = select(PredictionRow).where(PredictionRow.model_version == model_version)
@@ -79,6 +93,9 @@ class SqlPredictions:
                 row.mirrored = detections_to_json(detections[row.image_id])
         self._session.flush()
 
+    def rename_classes(self, former: FormerNames, limit: int) -> int:
+        return rename_predictions(self._session, former, limit)
+
     def count(self, model_version: int) -> int:
         query = select(func.count()).where(PredictionRow.model_version == model_version)
         return self._session.scalar(query) or 0
@@ -107,6 +124,9 @@ class SqlEvidence:
         self._session.add(
             EvidenceRow(request_id=request_id, model_version=model_version, answer=dict(answer), created_at=now)
         )
+
+    def expire(self, before: datetime, limit: int, is_dry_run: bool = False) -> int:
+        return expire_evidence(self._session, before, limit, is_dry_run)
 
     def get(self, request_id: str) -> dict[str, Any]:
         row = self._session.get(EvidenceRow, request_id)

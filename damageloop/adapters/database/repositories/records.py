@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from damageloop.adapters.database.record_tables import AuditRow, RedactionRow, SecondOpinionRow, TriggerRow
+from damageloop.adapters.database.repositories.forgetting import forget_rows
 from damageloop.domain.audit import AuditEntry
 from damageloop.domain.redaction import Redaction
 from damageloop.domain.second_opinion import OpinionKind, OpinionState, SecondOpinion
@@ -38,9 +39,22 @@ class SqlTriggers:
             query = query.where(TriggerRow.kind == kind.value)
         return [to_trigger(row) for row in self._session.scalars(query)]
 
-    def all(self, limit: int = 100) -> list[Trigger]:
+    def all(self, limit: int = 100, before_id: int | None = None) -> list[Trigger]:
         query = select(TriggerRow).order_by(TriggerRow.id.desc()).limit(limit)
+        if before_id is not None:
+            query = query.where(TriggerRow.id < before_id)
         return [to_trigger(row) for row in self._session.scalars(query)]
+
+    def get(self, trigger_id: int) -> Trigger:
+        row = self._session.get(TriggerRow, trigger_id)
+        if row is None:
+            raise NotFoundError(f"There is no wish {trigger_id}.")
+        return to_trigger(row)
+
+    def latest(self, origin: TriggerOrigin) -> Trigger | None:
+        query = select(TriggerRow).where(TriggerRow.origin == origin.value).order_by(TriggerRow.id.desc()).limit(1)
+        row = self._session.scalars(query).first()
+        return to_trigger(row) if row else None
 
     def end(self, trigger_ids: Sequence[int], outcome: str, now: datetime) -> None:
         for trigger_id in trigger_ids:
@@ -88,6 +102,11 @@ class SqlSecondOpinions:
     def set_task(self, opinion_id: int, task_id: int) -> None:
         row = self._row(opinion_id)
         row.task_id, row.state = task_id, OpinionState.SENT.value
+        self._session.flush()
+
+    def reopen(self, opinion_id: int) -> None:
+        row = self._row(opinion_id)
+        row.task_id, row.state = None, OpinionState.PENDING.value
         self._session.flush()
 
     def end(self, opinion_id: int, state: OpinionState, now: datetime) -> None:
@@ -144,6 +163,9 @@ class SqlRedactions:
     def unfinished(self) -> list[Redaction]:
         query = select(RedactionRow).where(RedactionRow.finished_at.is_(None)).order_by(RedactionRow.id)
         return [to_redaction(row) for row in self._session.scalars(query)]
+
+    def clear_rows(self, image_ids: Sequence[int], now: datetime) -> None:
+        forget_rows(self._session, image_ids, now)
 
     def note(self, redaction_id: int, done: Mapping[str, Any]) -> None:
         row = self._row(redaction_id)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
-from damageloop.adapters.database.tables import AnnotationRow, ImageRequestRow, RoundItemRow, RoundRow
-from damageloop.domain.image_request import RequestKind
+from damageloop.adapters.database.tables import AnnotationRow, RoundItemRow, RoundRow
 from damageloop.domain.round import RANDOM_SHARES, ItemState, Round, RoundItem, RoundKind, RoundState, Share
 from damageloop.errors import NotFoundError
+
+# SQLite takes at most 999 variables in a statement in older builds.
+CHUNK = 900
 
 
 class SqlRounds:
@@ -96,28 +98,29 @@ class SqlRounds:
                 row.state = state.value
 
     def mark_reviewed(self, source: str) -> int:
-        sent_back = select(ImageRequestRow.id).where(
-            ImageRequestRow.image_id == AnnotationRow.image_id,
-            ImageRequestRow.kind == RequestKind.SEND_BACK.value,
-            ImageRequestRow.ended_at.is_(None),
-            # What was said before the image was sent back is not yet the second look.
-            ImageRequestRow.created_at >= AnnotationRow.updated_at,
-        )
         annotated = select(AnnotationRow.image_id).where(
-            AnnotationRow.source == source, AnnotationRow.is_deleted.is_(False), ~sent_back.exists()
+            AnnotationRow.source == source, AnnotationRow.is_deleted.is_(False)
         )
         unclosed = select(RoundRow.id).where(RoundRow.state != RoundState.CLOSED.value)
+        newest = select(func.max(RoundItemRow.id)).group_by(RoundItemRow.image_id)
         result = self._session.execute(
             update(RoundItemRow)
             .where(
-                RoundItemRow.image_id.in_(annotated),
-                RoundItemRow.round_id.in_(unclosed),
                 RoundItemRow.state == ItemState.SENT.value,
+                RoundItemRow.image_id.in_(annotated),
+                or_(RoundItemRow.round_id.in_(unclosed), RoundItemRow.id.in_(newest)),
             )
             .values(state=ItemState.REVIEWED.value)
             .execution_options(synchronize_session="fetch")
         )
         return int(getattr(result, "rowcount", 0))
+
+    def tasks_of(self, image_ids: Sequence[int]) -> set[int]:
+        found: set[int | None] = set()
+        for start in range(0, len(image_ids), CHUNK):
+            part = RoundItemRow.image_id.in_(image_ids[start : start + CHUNK])
+            found |= set(self._session.scalars(select(RoundItemRow.task_id).where(part)))
+        return {task_id for task_id in found if task_id is not None}
 
     def item_of_image(self, image_id: int) -> RoundItem | None:
         query = select(RoundItemRow).where(RoundItemRow.image_id == image_id).order_by(RoundItemRow.id.desc())
@@ -139,6 +142,10 @@ class SqlRounds:
             .order_by(RoundItemRow.id)
         )
         return [to_item(row) for row in self._session.scalars(query)]
+
+    def n_reviewed(self) -> int:
+        query = select(func.count()).where(RoundItemRow.state == ItemState.REVIEWED.value)
+        return self._session.scalar(query) or 0
 
     def n_given_out(self, since: datetime) -> int:
         query = (

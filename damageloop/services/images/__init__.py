@@ -1,0 +1,1 @@
+"""From a file to an image that can be chosen: ingest, scoring, features, duplicates, and forgetting."""

@@ -1,0 +1,1 @@
+"""Figures for people: estimates, stopping advice, lists."""

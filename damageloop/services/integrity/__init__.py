@@ -1,0 +1,1 @@
+"""The platform's invariants, checked on what is really there."""

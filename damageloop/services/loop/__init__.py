@@ -1,0 +1,1 @@
+"""What the loop does next, and the ledger of jobs that does it."""

@@ -1,0 +1,206 @@
+"""Read the state of the loop, plan, and write down the jobs that are due."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from damageloop.domain.image import ImageStatus
+from damageloop.domain.image_request import RequestKind
+from damageloop.domain.job import Job, JobState
+from damageloop.domain.promotion import Decision, DecisionKind, ModelVersion, Promotion
+from damageloop.domain.round import ItemState, Round, RoundKind, RoundState
+from damageloop.domain.snapshot import Snapshot
+from damageloop.domain.split import Split
+from damageloop.params import Params
+from damageloop.ports import Clock
+from damageloop.ports.persistence import UnitOfWork, UnitOfWorkFactory
+from damageloop.services.images.describe_pool import n_undescribed
+from damageloop.services.images.embed_crops import CROPS_IN_STEP, in_step_mark
+from damageloop.services.images.feature_source import feature_source
+from damageloop.services.images.forget import FORGET_KEY, is_forget_due
+from damageloop.services.images.ingest_images import IMPORT_BEAT, is_importing
+from damageloop.services.images.score_pool import compares_views
+from damageloop.services.loop.ledger import Ledger
+from damageloop.services.loop.plan_loop import LoopState, OpenRoundState, Plan, plan_loop
+from damageloop.services.loop.read_triggers import read_triggers, record_triggers
+from damageloop.services.models.align_registry import REGISTRY_PROBLEM
+from damageloop.services.models.plan_following import followed_promotion, key_of
+from damageloop.services.models.promote import is_about, outdated
+from damageloop.services.models.request_sweep import proposed_sweep
+from damageloop.services.models.train_challenger import training_key
+from damageloop.services.reviews.second_opinions import opinions_due
+from damageloop.services.rounds.renew_pre_annotations import RENEWED
+from damageloop.services.rounds.round_pool import daily_budget
+from damageloop.services.snapshots.snapshot_content import lacking_kinds
+from damageloop.services.snapshots.snapshot_stops import snapshot_stop
+
+_WAITING = frozenset({ItemState.PENDING, ItemState.SENT})
+
+
+@dataclass(frozen=True, slots=True)
+class AdvanceLoop:
+    """One turn, every few seconds; safe to run twice at once, since keys are single-flight."""
+
+    units: UnitOfWorkFactory
+    ledger: Ledger
+    clock: Clock
+    params: Params
+    code_revision: Callable[[], str]
+
+    def __call__(self) -> Plan:
+        """Plan, note what came of wishes, and request what is due."""
+        with self.units(read_only=True) as work:
+            state = self.state(work)
+        plan = plan_loop(state)
+        record_triggers(self.units, state.triggers, plan, self.clock.now())
+        if plan.jobs:
+            self.ledger.request(plan.jobs)
+        return plan
+
+    def plan(self) -> Plan:
+        """Return the plan without acting on it."""
+        with self.units(read_only=True) as work:
+            return plan_loop(self.state(work))
+
+    def state(self, work: UnitOfWork) -> LoopState:
+        """Return everything that the plan depends on."""
+        params = self.params
+        promotion = work.models.champion()
+        champion = promotion.model_version if promotion else None
+        pending = _pending_decision(work.models.decisions(), work.models.promotions())
+        source = feature_source(work, params)
+        rounds = work.rounds.all()
+        newest = work.snapshots.latest()
+        key = training_key(newest, self.code_revision()) if newest else None
+        models = work.models.all()
+        latest_jobs = work.jobs.latest_of_keys(_keys_asked_about(work, champion, promotion))
+        n_to_forget = len(work.redactions.unfinished())
+        active = work.jobs.active()
+        since = work.snapshots.latest_sequence()
+        opinions = opinions_due(work, params)
+        budget = daily_budget(work, params, self.clock.now())
+        return LoopState(
+            n_images=work.images.count(),
+            champion=champion,
+            has_audit_round=any(r.kind is RoundKind.AUDIT for r in rounds),
+            n_rounds=len(rounds),
+            rounds=tuple(self._open_round(work, r) for r in rounds if r.state is not RoundState.CLOSED),
+            n_unscored=self._n_unscored(work, champion, latest_jobs),
+            n_unannotated_train=work.images.n_unannotated([Split.TRAIN]),
+            n_unannotated_eval=work.images.n_unannotated([Split.VAL, Split.TEST]),
+            n_changed=work.annotations.changed_in_train(since),
+            min_new_annotations=params.retrain.min_new_annotations,
+            missing_kinds=lacking_kinds(work, params),
+            snapshot_stop=snapshot_stop(work, params),
+            n_snapshots=newest.id if newest else 0,
+            newest_snapshot=newest.id if newest else None,
+            training_key=key,
+            is_trained=newest is not None and any(m.snapshot_id == newest.id for m in models),
+            undecided=_undecided(models, work.models.decisions()),
+            to_promote=_to_promote(pending, champion),
+            outdated_decision=_outdated_decision(pending, champion),
+            followed=followed_promotion(work, latest_jobs, self.clock.now()),
+            registry_problem=work.facts.get(REGISTRY_PROBLEM),
+            renewed_version=work.facts.get(RENEWED),
+            open_while_training=params.round.open_while_training,
+            in_hand=max(params.round.open_ahead, params.round.annotators - 1),
+            budget_words=budget.in_words if budget and not budget.left else None,
+            opinions_due=opinions.key,
+            n_opinions=opinions.n_waiting,
+            annotation_sequence=work.annotations.sequence(),
+            feature_source=source,
+            n_undescribed=n_undescribed(work, source) if champion is None else 0,
+            are_crops_due=params.crops.enabled and _are_crops_due(work, champion, newest),
+            is_importing=is_importing(work.facts.get(IMPORT_BEAT), self.clock.now()),
+            sweep_proposal=proposed_sweep(work, params),
+            ended_badly={job.key: f"job {job.id}: {job.error or job.state.value}" for job in work.jobs.ended_badly()},
+            active={job.key: _words(job) for job in active},
+            flights=frozenset(job.flight for job in active),
+            n_to_forget=n_to_forget,
+            is_forget_due=is_forget_due(n_to_forget, _ended_at(latest_jobs.get(FORGET_KEY)), self.clock.now()),
+            params_hash=params.hash(),
+            triggers=read_triggers(work, params, newest, key, self.clock.now()),
+        )
+
+    def _open_round(self, work: UnitOfWork, item: Round) -> OpenRoundState:
+        waiting = {i.image_id for i in work.rounds.items(item.id) if i.state in _WAITING}
+        skips = work.image_requests.active([RequestKind.SKIP])
+        skip = max((r.id for r in skips if r.image_id in waiting and r.round_id != item.id), default=None)
+        aside = [i.id for i in work.images.get_many(sorted(waiting)) if i.status is not ImageStatus.ACTIVE]
+        is_overdue = self._is_overdue(item.opened_at)
+        return OpenRoundState(item.id, item.kind, item.state, len(waiting), is_overdue, skip, max(aside, default=None))
+
+    def _is_overdue(self, opened_at: datetime) -> bool:
+        return self.clock.now() - opened_at > timedelta(days=self.params.round.max_age_days)
+
+    def _n_unscored(self, work: UnitOfWork, champion: int | None, latest: dict[str, Job]) -> int:
+        """Return how many images wait to be scored; those that a finished scoring could not do wait for no one.
+
+        Where the strategy compares both views of an image, those seen in one alone wait too.
+        """
+        if champion is None:
+            return 0
+        waiting = work.images.n_unscored(champion)
+        if compares_views(self.params):
+            waiting += len(work.predictions.unmirrored(champion))
+        last = latest.get(_score_key(work, champion))
+        failed = (last.result or {}).get("failed", 0) if last and last.state is JobState.SUCCEEDED else 0
+        return 0 if waiting <= failed else waiting
+
+
+def _keys_asked_about(work: UnitOfWork, champion: int | None, promotion: Promotion | None) -> list[str]:
+    keys = [FORGET_KEY, *([] if champion is None else [_score_key(work, champion)])]
+    return [*keys, *([] if promotion is None else [key_of(promotion.id)])]
+
+
+def _ended_at(job: Job | None) -> datetime | None:
+    return job.finished_at if job else None
+
+
+def _score_key(work: UnitOfWork, champion: int) -> str:
+    return f"score_pool:v{champion}:{work.images.count()}"
+
+
+def _are_crops_due(work: UnitOfWork, champion: int | None, newest: Snapshot | None) -> bool:
+    if champion is None or newest is None:
+        return False
+    return bool(work.facts.get(CROPS_IN_STEP) != in_step_mark(champion, newest.id))
+
+
+def _undecided(models: list[ModelVersion], decisions: list[Decision]) -> int | None:
+    """Return the newest trained model if the gate has not judged it; one that another overtook is not judged any more.
+
+    A snapshot that is newer than the model overtakes nothing: where snapshots come faster than trainings end, no model
+    would ever be judged.
+    """
+    judged = {decision.challenger for decision in decisions}
+    trained = [m.version for m in models if m.snapshot_id is not None]
+    return trained[-1] if trained and trained[-1] not in judged else None
+
+
+def _pending_decision(decisions: list[Decision], promotions: list[Promotion]) -> Decision | None:
+    """Return the newest decision where it is to promote and no promotion came of it.
+
+    A version that was champion by it once, and was rolled back, is no longer pending: it comes back by a person alone.
+    """
+    if not decisions or decisions[-1].decision is not DecisionKind.PROMOTE:
+        return None
+    done = {promotion.decision_id for promotion in promotions}
+    return None if decisions[-1].id in done else decisions[-1]
+
+
+def _to_promote(pending: Decision | None, champion: int | None) -> int | None:
+    return pending.challenger if pending and is_about(pending, champion) else None
+
+
+def _outdated_decision(pending: Decision | None, champion: int | None) -> str | None:
+    is_outdated = pending is not None and pending.challenger != champion and not is_about(pending, champion)
+    return outdated(pending) if pending and is_outdated else None
+
+
+def _words(job: Job) -> str:
+    if job.state is JobState.QUEUED:
+        return "waiting for a worker"
+    return f"{job.progress:.0%} {job.message}".strip()

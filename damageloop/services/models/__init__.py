@@ -1,0 +1,1 @@
+"""Training challengers, judging them, and making one of them champion."""

@@ -1,0 +1,191 @@
+"""Judge one model version on photos whose damages are known, apart from the platform's own data. Keeps nothing."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from damageloop.domain.annotation import ImportedTruth
+from damageloop.domain.evaluation import ImageEvaluation, evaluate_image
+from damageloop.domain.gate_rules import Figure, Slice
+from damageloop.domain.holdout import slices_of
+from damageloop.domain.image import ImageQuality, Origin, QuarantinedFile
+from damageloop.domain.judged_rule import rounded
+from damageloop.domain.measurements import Measured, Measurements
+from damageloop.domain.prediction import current_detections
+from damageloop.domain.release import with_current_names
+from damageloop.domain.resampling import group_weights, interval
+from damageloop.errors import InvalidImageError, InvalidInputError
+from damageloop.params import Params
+from damageloop.ports import Detector, ImageReader
+
+Progress = Callable[[int, int], None]
+# Resamples of fewer vehicles are mostly the same ones again: their limits would promise what nobody knows.
+MIN_GROUPS_OF_INTERVAL = 5
+
+
+@dataclass
+class _Seen:
+    """What became of the photos.
+
+    Attributes:
+        qualities: By file name.
+        unreadable: Listed photos that can't be decoded; they take no part.
+        unknown: Boxes of classes that the model does not know; they take no part, but make a photo no clean one.
+    """
+
+    records: list[ImageEvaluation]
+    qualities: dict[str, ImageQuality]
+    unreadable: list[QuarantinedFile]
+    unknown: Counter[str]
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateModel:
+    """Runs a detector over photos and compares it with what people drew."""
+
+    detector: Detector
+    reader: ImageReader
+    params: Params
+
+    def __call__(
+        self,
+        files: Sequence[Path],
+        truths: Mapping[str, ImportedTruth],
+        vehicles: Mapping[str, str],
+        progress: Progress,
+    ) -> dict[str, Any]:
+        """Return figures with intervals, of the whole, by class and by slice, as JSON values.
+
+        Intervals are two-sided percentiles of a bootstrap over vehicles, at `gate.confidence_level`. A photo that
+        the annotations don't list is left out: nobody said whether it is clean.
+
+        Args:
+            files: Photos, of which those are judged that `truths` names.
+            truths: Boxes by file name; none means that somebody looked and found no damage.
+            vehicles: Vehicle by file name; the others are read from their names by `ingest.vehicle_pattern`.
+
+        Raises:
+            InvalidInputError: If a listed photo is missing or there twice, or nothing is left to judge.
+        """
+        listed = _listed(files, truths)
+        seen = self._look(listed, truths, vehicles, progress)
+        if not seen.records:
+            raise InvalidInputError("There is nothing to judge: none of the listed photos can be read.")
+        return self._figures(seen) | {
+            "unknown_classes": dict(sorted(seen.unknown.items())),
+            "unlisted": len(files) - len(listed),
+            "unreadable": [{"file": u.file, "code": u.code, "reason": u.reason} for u in seen.unreadable],
+        }
+
+    def _look(
+        self,
+        files: Sequence[Path],
+        truths: Mapping[str, ImportedTruth],
+        vehicles: Mapping[str, str],
+        progress: Progress,
+    ) -> _Seen:
+        seen = _Seen([], {}, [], Counter())
+        for number, path in enumerate(files):
+            progress(number, len(files))
+            try:
+                pixels = self.reader.decode(_content(path))
+            except InvalidImageError as exc:
+                seen.unreadable.append(QuarantinedFile(path.name, exc.code, str(exc)))
+                continue
+            name, boxes = path.name, truths[path.name].boxes
+            seen.qualities[name] = self.reader.quality(pixels)
+            found = current_detections(self.detector.detect(pixels).detections, self.params.labels.former)
+            size_wh = (pixels.shape[1], pixels.shape[0])
+            vehicle = vehicles.get(name) or _vehicle_of(path, self.params.ingest.vehicle_pattern)
+            seen.records.append(evaluate_image(name, vehicle, boxes, found, size_wh))
+            seen.unknown.update(box.damage_class for box in boxes if box.damage_class not in self._thresholds)
+        return seen
+
+    @property
+    def _thresholds(self) -> Mapping[str, float]:
+        manifest = with_current_names(self.detector.manifest, self.params.labels.former)
+        return {name: manifest.thresholds[name] for name in manifest.labels if name in manifest.thresholds}
+
+    def _figures(self, seen: _Seen) -> dict[str, Any]:
+        gate, level = self.params.gate, self.params.gate.confidence_level
+        weights = group_weights([r.group for r in seen.records], gate.bootstrap_samples, gate.seed)
+        photos = {name: (quality, Origin.IMPORT) for name, quality in seen.qualities.items()}
+        slices = slices_of(photos, self.params.serving.dark_brightness)
+        model = Measurements(seen.records, self._thresholds, weights, slices, gate.small_box_area_share)
+        return {
+            "model_version": str(self.detector.manifest.model_version),
+            "images": len(seen.records),
+            "clean": sum(record.is_clean for record in seen.records),
+            "groups": len({record.group for record in seen.records}),
+            "interval_level": level,
+            "bootstrap_samples": gate.bootstrap_samples,
+            "metrics": _part(model, Slice.ALL, tuple(Figure), seen, level),
+            "per_class": {
+                name: {"threshold": threshold, **_of_class(model, name, level)}
+                for name, threshold in self._thresholds.items()
+            },
+            "slices": {
+                Slice.SMALL_BOXES.value: _part(model, Slice.SMALL_BOXES, (Figure.RECALL,), seen, level),
+                **{kind.value: _part(model, kind, tuple(Figure), seen, level) for kind in (Slice.DARK, Slice.BRIGHT)},
+            },
+        }
+
+
+def _part(model: Measurements, part: Slice, figures: Sequence[Figure], seen: _Seen, level: float) -> dict[str, Any]:
+    """Return figures on a part of the photos.
+
+    A class without a true box anywhere has no recall and no average precision; what is shown of it counts as false.
+    """
+    known = model.classes
+    present = tuple(name for name in known if any(record.truth_counts.get(name) for record in seen.records))
+    return {
+        figure.value: _as_json(model.measure(figure, part, known if figure is Figure.PRECISION else present), level)
+        for figure in figures
+    }
+
+
+def _of_class(model: Measurements, name: str, level: float) -> dict[str, Any]:
+    names = {"recall": Figure.RECALL, "precision": Figure.PRECISION, "ap50": Figure.MAP50, "ap50_95": Figure.MAP50_95}
+    return {key: _as_json(model.measure(figure, Slice.ALL, (name,)), level) for key, figure in names.items()}
+
+
+def _listed(files: Sequence[Path], truths: Mapping[str, ImportedTruth]) -> list[Path]:
+    listed = [path for path in files if path.name in truths]
+    repeated = [name for name, count in Counter(path.name for path in listed).items() if count > 1]
+    if repeated:
+        raise InvalidInputError(
+            f"Two photos are called {repeated[0]}: annotations go by the name, so give each its own."
+        )
+    missing = sorted(set(truths) - {path.name for path in listed})
+    if missing:
+        raise InvalidInputError(
+            f"The annotations list {len(missing)} photos that the folder does not have, the first is {missing[0]}: "
+            "add them, or take them out of the annotations."
+        )
+    return listed
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise InvalidInputError(f"{path} could not be read: {exc.strerror}.") from exc
+
+
+def _vehicle_of(path: Path, pattern: str) -> str:
+    found = re.match(pattern, path.stem)
+    return found.group("vehicle") if found else path.stem
+
+
+def _as_json(found: Measured, level: float) -> dict[str, Any]:
+    """Return a figure with its limits: None where it has no meaning, and no limits from a handful of vehicles."""
+    limits = interval(found.resampled, level) if found.n_groups >= MIN_GROUPS_OF_INTERVAL else None
+    low, high = limits or (None, None)
+    value = found.value if found.count else None
+    figures = {"value": rounded(value), "low": rounded(low), "high": rounded(high)}
+    return {**figures, "count": found.count, "groups": found.n_groups}

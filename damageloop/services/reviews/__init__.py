@@ -1,0 +1,1 @@
+"""What humans said, whose word counts, and where it is doubted."""

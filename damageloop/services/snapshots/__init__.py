@@ -1,0 +1,1 @@
+"""Immutable versions of the annotated data."""
