@@ -6,8 +6,8 @@ ENVIRONMENTS := $(or $(DAMAGELOOP_ENVIRONMENTS),.venv)
 BIN := $(ENVIRONMENTS)/platform/bin
 PACKAGES := active_learning api benchmarks damageloop migrations ml_backend samples workers
 
-# What `make demo` passes on; read from the environment, so that no path is quoted twice.
-export IMAGES ANNOTATIONS BASE LIMIT FRESH SEED
+# What `make demo` and `make test-chaos` pass on; read from the environment, so that no path is quoted twice.
+export IMAGES ANNOTATIONS BASE LIMIT FRESH SEED FAULTS SETUP JSON
 
 .PHONY: help
 help: ## list the commands
@@ -36,7 +36,7 @@ down: platform ## stop it
 status: platform ## what runs, which model is champion, what is waited for
 	@exec $(BIN)/damageloop status
 
-.PHONY: test test-full
+.PHONY: test test-full test-chaos
 test: dev ## the tests, end to end included (installs Chromium with apt-get where it is missing)
 	@scripts/install-test-servers.sh
 	@scripts/run-tests.sh
@@ -44,6 +44,11 @@ test: dev ## the tests, end to end included (installs Chromium with apt-get wher
 test-full: dev ## every test, the long ones too
 	@scripts/install-test-servers.sh
 	@scripts/run-tests.sh --full
+
+test-chaos: dev ## strike a real platform with seeded faults (SEED=n FAULTS=n SETUP=embedded|postgres-redis|postgres-rabbitmq JSON=file)
+	@scripts/install-test-servers.sh
+	@exec $(BIN)/python -m tests.chaos \
+		$${SEED:+--seed "$$SEED"} $${FAULTS:+--faults "$$FAULTS"} $${SETUP:+--setup "$$SETUP"} $${JSON:+--json "$$JSON"}
 
 .PHONY: check
 check: dev ## format, lint, types, imports: what CI runs first
