@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from damageloop.errors import UnavailableError
 Say = Callable[[str], None]
 POLL_S = 0.2
 REMIND_S = 30.0
+FULL_BELOW_BYTES = 8 * 1024**2
 
 
 @dataclass(slots=True)
@@ -88,4 +90,5 @@ def _failure(spec: ProgramSpec, what: str, say: Say) -> UnavailableError:
     say(f"{spec.name} {what}. Its last lines:")
     for line in program_probe.last_lines(spec.log_file):
         say(f"  | {line}")
-    return UnavailableError(f"{spec.name} {what}; its log is {spec.log_file}.")
+    full = " The disk is full; make space." if shutil.disk_usage(spec.log_file.parent).free < FULL_BELOW_BYTES else ""
+    return UnavailableError(f"{spec.name} {what}; its log is {spec.log_file}.{full}")

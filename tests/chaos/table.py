@@ -35,7 +35,7 @@ def row(result: dict[str, Any]) -> str:
         counts.get("attempts beyond the first", "-"),
         f"{seconds.get('all', 0.0) / 60:.1f}",
         f"{seconds.get('to rest', 0.0):.0f} s",
-        f"`{result['commit'][:12]}`",
+        f"`{result['commit'][:12]}{'-dirty' if '-dirty-' in result['commit'] else ''}`",
     )
     return "| " + " | ".join(str(cell) for cell in cells) + " |\n"
 
