@@ -133,13 +133,14 @@ def _write_yolo(dataset: Dataset, folder: Path) -> None:
         for entry in entries:
             label = folder / "labels" / split.value / f"{entry.sha256}.txt"
             label.parent.mkdir(parents=True, exist_ok=True)
-            label.write_text(_yolo_lines(entry, dataset.classes))
+            label.write_text(label_lines(entry, dataset.classes))
     # Without a path: it lies where the file lies, wherever the folder is moved to.
     content = {**{split.value: f"{split.value}.txt" for split in Split}, "names": dict(enumerate(dataset.classes))}
     (folder / "data.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
 
 
-def _yolo_lines(entry: SnapshotEntry, classes: Sequence[str]) -> str:
+def label_lines(entry: SnapshotEntry, classes: Sequence[str]) -> str:
+    """Return the boxes as YOLO writes them: class index, centre and size as shares of the image."""
     lines = []
     for drawn in entry.boxes:
         box = drawn.box.clipped(entry.size_wh)

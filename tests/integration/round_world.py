@@ -34,6 +34,7 @@ from tests.fakes.annotation_tool import FakeAnnotationTool
 from tests.fakes.clock import FakeClock
 from tests.fakes.database import SqliteUnits, sqlite_units
 from tests.fakes.features import FakeFeatureStore
+from tests.fakes.job_context import NoContext
 from tests.fakes.job_queue import FakeJobQueue
 from tests.fakes.photos import SIZE_WH, make_params, make_stored
 from tests.integration.loop_world import LoopWorld, Outside
@@ -44,18 +45,6 @@ PARAMS = make_params(
 )
 VERSION = 1
 N_FEATURES = 8
-
-
-class Context:
-    """A `JobContext` that hears nothing."""
-
-    def progress(self, share: float, message: str) -> None: ...
-
-    def is_cancelled(self) -> bool:
-        return False
-
-    def is_taken_over(self) -> bool:
-        return False
 
 
 @dataclass
@@ -76,11 +65,11 @@ class RoundWorld:
         """Open a round at once, as the job does."""
         sender = PreAnnotationSender(self.units, self.tool, self.clock, self.params)
         handler = OpenRound(self.units, self.tool, sender, self.features, self.clock, self.params)
-        handler({"number": number, "kind": kind, "model_version": version, **wishes}, Context())
+        handler({"number": number, "kind": kind, "model_version": version, **wishes}, NoContext())
         return self.round(number)
 
     def close(self, number: int) -> Round:
-        CloseRound(self.units, self.tool, self.clock)({"round_id": number}, Context())
+        CloseRound(self.units, self.tool, self.clock)({"round_id": number}, NoContext())
         return self.round(number)
 
     def choose_and_then(self, number: int, happens: Callable[[], None]) -> None:
@@ -88,7 +77,7 @@ class RoundWorld:
         sender = PreAnnotationSender(self.units, self.tool, self.clock, self.params)
         handler = OpenRound(self.units, self.tool, sender, self.features, self.clock, self.params)
 
-        class Interrupting(Context):
+        class Interrupting(NoContext):
             def progress(self, share: float, message: str) -> None:
                 happens()
 
@@ -103,14 +92,14 @@ class RoundWorld:
         """Do what is due about second opinions, perhaps by collaborators that die."""
         units, tool = units or self.units, tool or self.tool
         sender = PreAnnotationSender(units, tool, self.clock, self.params)
-        return SecondOpinions(units, tool, sender, self.clock, self.params)({}, Context())
+        return SecondOpinions(units, tool, sender, self.clock, self.params)({}, NoContext())
 
     def opinions(self) -> list[SecondOpinion]:
         with self.units(read_only=True) as work:
             return work.second_opinions.all()
 
     def take_out_skipped(self, number: int) -> dict[str, Any]:
-        return TakeOutSkipped(self.units, self.tool)({"round_id": number}, Context())
+        return TakeOutSkipped(self.units, self.tool)({"round_id": number}, NoContext())
 
     def ask(self, **wishes: Any) -> Job:
         return AskForRound(self.units, Ledger(self.units, self.queue, self.clock), self.clock, self.params)(

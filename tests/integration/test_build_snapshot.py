@@ -24,6 +24,7 @@ from damageloop.services.snapshots.inspect_snapshots import InspectSnapshots
 from damageloop.services.snapshots.verify_snapshots import VerifySnapshots
 from tests.fakes.clock import FakeClock
 from tests.fakes.crashing import Crashing, CrashingUnits, Fuse, KilledError
+from tests.fakes.job_context import NoContext
 from tests.fakes.photos import make_params, make_stored
 from tests.fakes.training import FakeSnapshotStore
 from tests.integration.databases import BOTH
@@ -31,16 +32,6 @@ from tests.integration.databases import BOTH
 on_both_databases = pytest.mark.parametrize("database", BOTH, indirect=True)
 PARAMS = make_params(retrain={"max_deleted_share": 1.0})
 N_IMAGES = 60
-
-
-class NoContext:
-    def progress(self, share: float, message: str) -> None: ...
-
-    def is_cancelled(self) -> bool:
-        return False
-
-    def is_taken_over(self) -> bool:
-        return False
 
 
 class World:

@@ -20,18 +20,9 @@ from damageloop.ports.persistence import FoundLabelError
 from damageloop.services.images.embed_crops import counting_crops
 from damageloop.services.images.embedding_map import MakeEmbeddingMap
 from tests.factories import MOMENT, add_image, make_annotation, make_detection, make_item
+from tests.fakes.job_context import NoContext
 from tests.fakes.photos import make_params
 from tests.integration.api_world import ApiWorld
-
-
-class Context:
-    def progress(self, share: float, message: str) -> None: ...
-
-    def is_cancelled(self) -> bool:
-        return False
-
-    def is_taken_over(self) -> bool:
-        return False
 
 
 @pytest.fixture(name="client")
@@ -117,9 +108,9 @@ def test_a_map_is_asked_for_made_by_a_job_and_read(client: Any, world: ApiWorld)
         work.rounds.add(1, RoundKind.QUERY, "entropy", 1, 0, MOMENT, [make_item(2), make_item(3, 1)])
         work.commit()
     make = MakeEmbeddingMap(world.units, world.features, world.maps, TsneProjection())
-    made = make({"source": "1"}, Context())
+    made = make({"source": "1"}, NoContext())
     assert (made["images"], made["is_new"]) == (4, True)
-    assert make({"source": "1"}, Context()) == {**made, "is_new": False}
+    assert make({"source": "1"}, NoContext()) == {**made, "is_new": False}
     body = client.get("/v1/embedding-map", params={"source": "1"}).json()
     assert (body["source"], body["hash"]) == ("1", made["hash"])
     points = {point["image_id"]: point for point in body["points"]}

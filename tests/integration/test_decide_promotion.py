@@ -30,6 +30,7 @@ from tests.factories import MOMENT
 from tests.fakes.clock import FakeClock
 from tests.fakes.database import sqlite_units
 from tests.fakes.detector import make_manifest
+from tests.fakes.job_context import NoContext
 from tests.fakes.photos import PARAMS_FILE, make_params, make_stored
 from tests.fakes.training import FakeReleaseStore
 
@@ -38,17 +39,6 @@ PARAMS = make_params(
     gate={"min_test_images": 5, "min_test_groups": 4, "min_test_boxes_per_class": 3, "bootstrap_samples": 100}
 )
 DENT = Box(10, 10, 50, 50)
-
-
-class NoContext:
-    def progress(self, share: float, message: str) -> None:
-        pass
-
-    def is_cancelled(self) -> bool:
-        return False
-
-    def is_taken_over(self) -> bool:
-        return False
 
 
 @dataclass

@@ -19,6 +19,7 @@ from damageloop.services.images.embed_crops import CROPS_IN_STEP, EmbedCrops, co
 from tests.factories import MOMENT, add_image, make_annotation
 from tests.fakes.clock import FakeClock
 from tests.fakes.features import FakeFeatureStore
+from tests.fakes.job_context import NoContext
 from tests.fakes.photos import make_params
 
 INPUTS = {"model_version": 2, "snapshot_id": 5}
@@ -49,17 +50,6 @@ class Detector:
         return DetectorAnswer((), np.array([image.mean(), width, height], dtype=np.float32), 0.0)
 
 
-class Context:
-    def progress(self, share: float, message: str) -> None:
-        assert 0.0 <= share <= 1.0
-
-    def is_cancelled(self) -> bool:
-        return False
-
-    def is_taken_over(self) -> bool:
-        return False
-
-
 @dataclass
 class Desk:
     units: UnitOfWorkFactory
@@ -69,7 +59,7 @@ class Desk:
 
     def embed(self, per_job: int = 100) -> dict[str, Any]:
         params = make_params(crops={"per_job": per_job, "margin": 0.1})
-        return EmbedCrops(self.units, self.store, self.features, self._load, params)(INPUTS, Context())
+        return EmbedCrops(self.units, self.store, self.features, self._load, params)(INPUTS, NoContext())
 
     def _load(self, version: int) -> Any:
         return self.detector

@@ -26,6 +26,7 @@ from damageloop.services.reviews.find_label_errors import FindLabelErrors
 from damageloop.services.reviews.label_errors import LabelErrors
 from tests.factories import add_image
 from tests.fakes.clock import FakeClock
+from tests.fakes.job_context import NoContext
 from tests.fakes.job_queue import FakeJobQueue
 from tests.fakes.photos import make_params
 from tests.integration.databases import BOTH
@@ -67,16 +68,6 @@ class FakeFolds:
         return train | {held: self.otherwise.get(int(held, 16), AGREES) for held in request.held_out}
 
 
-class Context:
-    def progress(self, share: float, message: str) -> None: ...
-
-    def is_cancelled(self) -> bool:
-        return False
-
-    def is_taken_over(self) -> bool:
-        return False
-
-
 @dataclass
 class Desk:
     units: UnitOfWorkFactory
@@ -86,7 +77,7 @@ class Desk:
 
     def find(self) -> dict[str, Any]:
         check = ObjectLabChecker(self.params.labels.classes, 0.7, 0.5)
-        return FindLabelErrors(self.units, self.folds, check, self.clock, self.params)({"snapshot_id": 1}, Context())
+        return FindLabelErrors(self.units, self.folds, check, self.clock, self.params)({"snapshot_id": 1}, NoContext())
 
     @property
     def errors(self) -> LabelErrors:

@@ -32,9 +32,9 @@ from damageloop.services.integrity.invariants.reviews import agree_with_tool
 from damageloop.services.reviews.receive_reviews import ReceiveReviews
 from damageloop.services.snapshots.snapshot_content import labeled_entries
 from tests.factories import make_detection
+from tests.fakes.job_context import NoContext
 from tests.fakes.photos import make_params
 from tests.integration.review_world import DENT, World, review_world
-from tests.integration.round_world import Context
 
 PARAMS = make_params()
 LIMITS = ImageLimits(2**22, 2**22, 8)
@@ -68,7 +68,7 @@ class Platform:
         )
 
     def run(self) -> dict[str, object]:
-        return self.everywhere()({}, Context())
+        return self.everywhere()({}, NoContext())
 
     def image(self, image_id: int) -> Image:
         with self.world.units(read_only=True) as work:

@@ -16,6 +16,7 @@ from damageloop.domain.round import ItemState, RoundKind, RoundState, Share
 from damageloop.domain.split import Split
 from damageloop.ports import SnapshotDraft
 from tests.fakes.crashing import KilledError
+from tests.fakes.job_context import NoContext
 from tests.integration.loop_world import SPLITS, LoopWorld, new_world, truth_of
 
 N_IMAGES = sum(SPLITS.values())
@@ -31,19 +32,6 @@ def world(tmp_path: Path) -> Iterator[LoopWorld]:
 def rounds(world: LoopWorld) -> list[tuple[RoundKind, RoundState]]:
     with world.units(read_only=True) as work:
         return [(r.kind, r.state) for r in work.rounds.all()]
-
-
-class NoContext:
-    """A job context for a handler that is run by hand."""
-
-    def progress(self, share: float, message: str) -> None:
-        pass
-
-    def is_cancelled(self) -> bool:
-        return False
-
-    def is_taken_over(self) -> bool:
-        return False
 
 
 def to_query_round(world: LoopWorld) -> None:

@@ -23,6 +23,7 @@ from tests.factories import make_annotation
 from tests.fakes.clock import FakeClock
 from tests.fakes.database import SqliteUnits, sqlite_units
 from tests.fakes.features import FakeFeatureStore
+from tests.fakes.job_context import NoContext
 from tests.fakes.photos import make_params, make_stored
 
 ALL_TRAIN = {"train": 1.0, "val": 0.0, "test": 0.0}
@@ -267,16 +268,10 @@ def test_scoring_is_followed_by_the_comparison_with_the_version_s_embeddings(wor
     add(world, 2, STRIPES)
     told: list[str] = []
 
-    class Context:
+    class Listening(NoContext):
         def progress(self, share: float, message: str) -> None:
             told.append(message)
 
-        def is_cancelled(self) -> bool:
-            return False
-
-        def is_taken_over(self) -> bool:
-            return False
-
     join = JoinAfter(lambda inputs, context: {"scored": 2}, JoinDuplicates(world.units, world.features, make_params()))
-    assert join({"model_version": 1}, Context()) == {"scored": 2, "joined_groups": 1, "excluded_images": 0}
+    assert join({"model_version": 1}, Listening()) == {"scored": 2, "joined_groups": 1, "excluded_images": 0}
     assert told == ["2 of 2 images compared with each other"]

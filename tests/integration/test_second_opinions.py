@@ -34,7 +34,8 @@ from damageloop.services.rounds.pre_annotations import PreAnnotationSender
 from damageloop.services.rounds.renew_pre_annotations import RenewPreAnnotations
 from tests.factories import MOMENT as FIRST_DAY
 from tests.fakes.crashing import Crashing, CrashingUnits, Fuse, KilledError
-from tests.integration.round_world import PARAMS, VERSION, Context, RoundWorld, label, new_round_world
+from tests.fakes.job_context import NoContext
+from tests.integration.round_world import PARAMS, VERSION, RoundWorld, label, new_round_world
 
 DENT, OTHER = LabeledBox("dent", Box(10, 10, 50, 50)), LabeledBox("scratch", Box(60, 10, 90, 30))
 
@@ -245,7 +246,7 @@ def test_a_promotion_renews_second_tasks_too_and_leaves_drafts_alone(world: Roun
         work.models.promote(VERSION + 1, VERSION, None, PromotionReason.PERSON, world.clock.now())
         work.commit()
     sender = PreAnnotationSender(world.units, world.tool, world.clock, world.params)
-    RenewPreAnnotations(world.units, world.tool, sender)({"model_version": VERSION + 1}, Context())
+    RenewPreAnnotations(world.units, world.tool, sender)({"model_version": VERSION + 1}, NoContext())
     assert world.tool.count_pre_annotations(VERSION + 1, [untouched, drafted]) == 1
     assert world.tool.shown(untouched) == [DENT]
     assert world.tool.next_task() == untouched

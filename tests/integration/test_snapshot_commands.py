@@ -24,20 +24,11 @@ from damageloop.params import load_params
 from damageloop.services.snapshots.build_snapshot import BuildSnapshot, Provenance
 from damageloop.services.snapshots.inspect_snapshots import InspectSnapshots
 from tests.fakes.clock import FakeClock
+from tests.fakes.job_context import NoContext
 from tests.fakes.photos import PARAMS_FILE
 from tests.integration.api_world import ApiWorld, make_photo
 
 ROOT = Path(__file__).parents[2]
-
-
-class NoContext:
-    def progress(self, share: float, message: str) -> None: ...
-
-    def is_cancelled(self) -> bool:
-        return False
-
-    def is_taken_over(self) -> bool:
-        return False
 
 
 def annotate(units: SqlUnitOfWorkFactory, clock: FakeClock, image: Image, x_max: float | None) -> None:

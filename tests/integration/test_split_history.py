@@ -24,22 +24,13 @@ from damageloop.services.snapshots.build_snapshot import BuildSnapshot, Provenan
 from damageloop.services.snapshots.snapshot_content import full_content, labeled_entries
 from tests.fakes.clock import FakeClock
 from tests.fakes.database import SqliteUnits, sqlite_units
+from tests.fakes.job_context import NoContext
 from tests.fakes.photos import make_params, make_stored
 from tests.fakes.training import FakeSnapshotStore
 
 PARAMS = make_params(retrain={"max_deleted_share": 1.0})
 SHARDS = 3
 N_VEHICLES = 9
-
-
-class NoContext:
-    def progress(self, share: float, message: str) -> None: ...
-
-    def is_cancelled(self) -> bool:
-        return False
-
-    def is_taken_over(self) -> bool:
-        return False
 
 
 class History(RuleBasedStateMachine):

@@ -19,6 +19,7 @@ from tests.factories import MOMENT
 from tests.fakes.clock import FakeClock
 from tests.fakes.crashing import Crashing, Fuse, KilledError
 from tests.fakes.database import SqliteUnits, sqlite_units
+from tests.fakes.job_context import NoContext
 from tests.fakes.training import FakePipeline, FakeRegistry, FakeReleaseStore, FakeSnapshotStore
 
 COMMITTED = {
@@ -43,16 +44,6 @@ class TellingRegistry(FakeRegistry):
 class CommittedParams(FakeSnapshotStore):
     def written(self, git_tag: str) -> WrittenSnapshot:
         return replace(super().written(git_tag), params=COMMITTED)
-
-
-class NoContext:
-    def progress(self, share: float, message: str) -> None: ...
-
-    def is_cancelled(self) -> bool:
-        return False
-
-    def is_taken_over(self) -> bool:
-        return False
 
 
 @dataclass

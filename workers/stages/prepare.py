@@ -6,10 +6,10 @@ import hashlib
 import shutil
 from collections.abc import Sequence
 
+from damageloop.adapters.dataset_folder import label_lines
 from damageloop.adapters.images import FsspecImageStore
 from damageloop.adapters.shards import read_unlabeled
 from damageloop.domain import snapshot
-from damageloop.domain.geometry import to_xywhn
 from damageloop.domain.image import store_key
 from damageloop.domain.snapshot import SnapshotEntry
 from damageloop.domain.split import Split
@@ -85,17 +85,6 @@ def _place_unlabeled(store: FsspecImageStore, entries: Sequence[SnapshotEntry]) 
             ) from exc
     UNLABELED.write_text("".join(f"{target.resolve()}\n" for target in targets))
     return {"unlabeled_hash": hashlib.sha256("".join(entry.sha256 for entry in unlabeled).encode()).hexdigest()}
-
-
-def label_lines(entry: SnapshotEntry, classes: Sequence[str]) -> str:
-    """Return the boxes as YOLO writes them: class index, centre and size as shares of the image."""
-    lines = []
-    for drawn in entry.boxes:
-        box = drawn.box.clipped(entry.size_wh)
-        if box is not None:
-            numbers = " ".join(f"{value:.6f}" for value in to_xywhn(box, entry.size_wh))
-            lines.append(f"{classes.index(drawn.damage_class)} {numbers}\n")
-    return "".join(lines)
 
 
 def _check(entries: Sequence[SnapshotEntry], classes: Sequence[str]) -> None:
