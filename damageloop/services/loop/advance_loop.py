@@ -40,6 +40,22 @@ _WAITING = frozenset({ItemState.PENDING, ItemState.SENT})
 
 
 @dataclass(frozen=True, slots=True)
+class _Seen:
+    """What more than one part of the state is made of, read once. `key` is that of the newest snapshot's training."""
+
+    champion: int | None
+    newest: Snapshot | None
+    key: str | None
+    pending: Decision | None
+    source: str | None
+    rounds: list[Round]
+    models: list[ModelVersion]
+    latest_jobs: dict[str, Job]
+    active: list[Job]
+    n_to_forget: int
+
+
+@dataclass(frozen=True, slots=True)
 class AdvanceLoop:
     """One turn, every few seconds; safe to run twice at once, since keys are single-flight."""
 
@@ -66,42 +82,31 @@ class AdvanceLoop:
 
     def state(self, work: UnitOfWork) -> LoopState:
         """Return everything that the plan depends on."""
-        params = self.params
-        promotion = work.models.champion()
-        champion = promotion.model_version if promotion else None
-        pending = _pending_decision(work.models.decisions(), work.models.promotions())
-        source = feature_source(work, params)
-        rounds = work.rounds.all()
-        newest = work.snapshots.latest()
-        key = training_key(newest, self.code_revision()) if newest else None
-        models = work.models.all()
-        latest_jobs = work.jobs.latest_of_keys(_keys_asked_about(work, champion, promotion))
-        n_to_forget = len(work.redactions.unfinished())
-        active = work.jobs.active()
-        since = work.snapshots.latest_sequence()
-        opinions = opinions_due(work, params)
+        params, seen = self.params, self._seen(work)
+        champion, newest, pending = seen.champion, seen.newest, seen.pending
         budget = daily_budget(work, params, self.clock.now())
+        opinions = opinions_due(work, params)
         return LoopState(
             n_images=work.images.count(),
             champion=champion,
-            has_audit_round=any(r.kind is RoundKind.AUDIT for r in rounds),
-            n_rounds=len(rounds),
-            rounds=tuple(self._open_round(work, r) for r in rounds if r.state is not RoundState.CLOSED),
-            n_unscored=self._n_unscored(work, champion, latest_jobs),
+            has_audit_round=any(r.kind is RoundKind.AUDIT for r in seen.rounds),
+            n_rounds=len(seen.rounds),
+            rounds=tuple(self._open_round(work, r) for r in seen.rounds if r.state is not RoundState.CLOSED),
+            n_unscored=self._n_unscored(work, champion, seen.latest_jobs),
             n_unannotated_train=work.images.n_unannotated([Split.TRAIN]),
             n_unannotated_eval=work.images.n_unannotated([Split.VAL, Split.TEST]),
-            n_changed=work.annotations.changed_in_train(since),
+            n_changed=work.annotations.changed_in_train(work.snapshots.latest_sequence()),
             min_new_annotations=params.retrain.min_new_annotations,
             missing_kinds=lacking_kinds(work, params),
             snapshot_stop=snapshot_stop(work, params),
             n_snapshots=newest.id if newest else 0,
             newest_snapshot=newest.id if newest else None,
-            training_key=key,
-            is_trained=newest is not None and any(m.snapshot_id == newest.id for m in models),
-            undecided=_undecided(models, work.models.decisions()),
+            training_key=seen.key,
+            is_trained=newest is not None and any(m.snapshot_id == newest.id for m in seen.models),
+            undecided=_undecided(seen.models, work.models.decisions()),
             to_promote=_to_promote(pending, champion),
             outdated_decision=_outdated_decision(pending, champion),
-            followed=followed_promotion(work, latest_jobs, self.clock.now()),
+            followed=followed_promotion(work, seen.latest_jobs, self.clock.now()),
             registry_problem=work.facts.get(REGISTRY_PROBLEM),
             renewed_version=work.facts.get(RENEWED),
             open_while_training=params.round.open_while_training,
@@ -110,18 +115,37 @@ class AdvanceLoop:
             opinions_due=opinions.key,
             n_opinions=opinions.n_waiting,
             annotation_sequence=work.annotations.sequence(),
-            feature_source=source,
-            n_undescribed=n_undescribed(work, source) if champion is None else 0,
+            feature_source=seen.source,
+            n_undescribed=n_undescribed(work, seen.source) if champion is None else 0,
             are_crops_due=params.crops.enabled and _are_crops_due(work, champion, newest),
             is_importing=is_importing(work.facts.get(IMPORT_BEAT), self.clock.now()),
             sweep_proposal=proposed_sweep(work, params),
             ended_badly={job.key: f"job {job.id}: {job.error or job.state.value}" for job in work.jobs.ended_badly()},
-            active={job.key: _words(job) for job in active},
-            flights=frozenset(job.flight for job in active),
-            n_to_forget=n_to_forget,
-            is_forget_due=is_forget_due(n_to_forget, _ended_at(latest_jobs.get(FORGET_KEY)), self.clock.now()),
+            active={job.key: _words(job) for job in seen.active},
+            flights=frozenset(job.flight for job in seen.active),
+            n_to_forget=seen.n_to_forget,
+            is_forget_due=is_forget_due(
+                seen.n_to_forget, _ended_at(seen.latest_jobs.get(FORGET_KEY)), self.clock.now()
+            ),
             params_hash=params.hash(),
-            triggers=read_triggers(work, params, newest, key, self.clock.now()),
+            triggers=read_triggers(work, params, newest, seen.key, self.clock.now()),
+        )
+
+    def _seen(self, work: UnitOfWork) -> _Seen:
+        promotion = work.models.champion()
+        champion = promotion.model_version if promotion else None
+        newest = work.snapshots.latest()
+        return _Seen(
+            champion=champion,
+            newest=newest,
+            key=training_key(newest, self.code_revision()) if newest else None,
+            pending=_pending_decision(work.models.decisions(), work.models.promotions()),
+            source=feature_source(work, self.params),
+            rounds=work.rounds.all(),
+            models=work.models.all(),
+            latest_jobs=work.jobs.latest_of_keys(_keys_asked_about(work, champion, promotion)),
+            active=work.jobs.active(),
+            n_to_forget=len(work.redactions.unfinished()),
         )
 
     def _open_round(self, work: UnitOfWork, item: Round) -> OpenRoundState:
