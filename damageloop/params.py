@@ -250,7 +250,7 @@ class Params(Section):
         return self
 
     def hash(self) -> str:
-        """Return a hash of what a training depends on: labels, model, training and score."""
+        """Return a hash of what a training depends on: labels, model, training, score, and the recall asked for."""
         relevant = self.model_dump(mode="json", include={"labels", "model", "training", "score"})
         # What classes were called before changes annotations, which a snapshot holds, and no training.
         for past in ("renamed", "removed"):
@@ -258,6 +258,11 @@ class Params(Section):
         if not self.training.semi_supervised.enabled:
             # Switched off its other values change nothing, and parameters from before it keep their hash.
             del relevant["training"]["semi_supervised"]
+        serving = self.serving
+        if serving.recall_target is not None or serving.class_recall:
+            # The evaluation of a training sets the working thresholds by them; unset they keep the hash of before.
+            asked_for = {"recall_target", "class_recall", "min_precision"}
+            relevant["recall"] = serving.model_dump(mode="json", include=asked_for)
         return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()
 
 

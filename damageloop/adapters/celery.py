@@ -21,6 +21,8 @@ from damageloop.errors import InvalidInputError, UnavailableError
 
 TASK_NAME = "damageloop.run_job"
 ADVANCE_TASK_NAME = "damageloop.advance"
+# Longer than the sweeper waits before it sends again.
+JOB_EXPIRES_S = 60.0
 # The loop turns by itself every few seconds: an older nudge would only repeat that.
 NUDGE_EXPIRES_S = 6.0
 
@@ -52,7 +54,8 @@ class CeleryJobQueue:
         Raises:
             UnavailableError: If the broker does not take the message; the sweeper sends it later.
         """
-        _send(self._app, TASK_NAME, [job_id], queue)
+        # Behind a long job it would be sent again and again: one that waited so long is followed by another.
+        _send(self._app, TASK_NAME, [job_id], queue, expires=JOB_EXPIRES_S)
 
 
 class LoopNudge:

@@ -52,6 +52,11 @@ class Git:
         return bool(self("ls-files", "--", path))
 
     def drop_stale_locks(self) -> None:
-        """Remove lock files that a killed git left. Only for one who knows that no git runs in this folder."""
-        for name in ("index.lock", "HEAD.lock"):
-            (self.folder / ".git" / name).unlink(missing_ok=True)
+        """Remove locks that a killed git or dvc left, those of branches and tags too.
+
+        Only for one who knows that neither runs in this folder.
+        """
+        for lock in (self.folder / ".git").rglob("*.lock"):
+            lock.unlink(missing_ok=True)
+        # A cut-off one keeps every later dvc command from starting.
+        (self.folder / ".dvc" / "tmp" / "rwlock").unlink(missing_ok=True)

@@ -40,8 +40,9 @@ def places(settings: Settings, with_images: bool = True) -> Places:
     trees = [
         # The cache is a part of its own: it only grows, and needs no lock.
         Tree(WORKSPACE, workspace, (".dvc/tmp", ".dvc/cache", "build"), has_drafts=False),
-        Tree("label-studio", root / "label-studio"),
-        Tree("mlflow", root / "mlflow"),
+        # No drafts of ours: the secret key that its sessions and tokens hang on is in label-studio/.env.
+        Tree("label-studio", root / "label-studio", has_drafts=False),
+        Tree("mlflow", root / "mlflow", has_drafts=False),
         Tree(DVC_CACHE, cache_dir(workspace)),
         Tree("dvc-remote", Path(settings.dvc_remote)),
         Tree("releases", Path(settings.release_store)),

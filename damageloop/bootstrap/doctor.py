@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError
 
 import httpx
 
@@ -12,12 +13,15 @@ from damageloop.adapters.database.migrate import is_current
 from damageloop.adapters.label_studio.inspection import inspect
 from damageloop.adapters.label_studio.regions import labeling_config
 from damageloop.adapters.secrets import Secrets
+from damageloop.adapters.supervisor import Supervisor
 from damageloop.bootstrap import versions
 from damageloop.bootstrap.api import WEBHOOK_SECRET
 from damageloop.bootstrap.core import Core
 from damageloop.bootstrap.initialise import ADMIN_KEY, LABEL_STUDIO_TOKEN, webhook_url
+from damageloop.bootstrap.processes import programs
 from damageloop.bootstrap.project_checks import Expected, Finding, judge
 from damageloop.bootstrap.training_room import room_for_training
+from damageloop.bootstrap.unfinished import unfinished
 from damageloop.domain.training_needs import in_words
 from damageloop.errors import ConflictError, DamageloopError, InvalidInputError, NotFoundError, UnavailableError
 from damageloop.params import load_params
@@ -42,6 +46,10 @@ class Check:
 
 def examine(settings: Settings) -> list[Check]:
     """Return every check; one that cannot be made has failed."""
+    half = unfinished(settings)
+    if half is not None:
+        # Whatever else is missing is missing because of it.
+        return [Check("restore", False, half.sentence(), f"`damageloop restore {half.archive} --yes`")]
     core = Core(settings)
     checks: dict[str, Callable[[], Finding]] = {
         "parameters": lambda: (bool(load_params(settings.params_file)), str(settings.params_file), ""),
@@ -49,6 +57,7 @@ def examine(settings: Settings) -> list[Check]:
         "database": lambda: _database(settings),
         "classes": lambda: _classes(core),
         "champion": lambda: _champion(core),
+        "processes": lambda: _processes(settings),
         "disk": lambda: _disk(settings),
         "weights": lambda: _weights(core),
         "mlflow": lambda: _answers(f"{settings.mlflow}/health", "`damageloop up` starts it"),
@@ -77,6 +86,15 @@ def _versions(settings: Settings) -> dict[str, Callable[[], Finding]]:
         "label studio version": lambda: versions.label_studio(settings),
         "clocks": lambda: versions.clocks(settings),
     }
+
+
+def _processes(settings: Settings) -> Finding:
+    """Tell whether every program of this home runs, workers and beat too: where none does, others may keep them."""
+    supervisor = Supervisor(settings.root / "run", programs(settings), lambda _: None)
+    if not supervisor.is_running():
+        return True, "none is kept by `damageloop up` on this machine", ""
+    missing = [state.name for state in supervisor.states() if state.pid is None]
+    return not missing, f"without a process: {', '.join(missing)}" if missing else "all run", "`damageloop up`"
 
 
 def _training(core: Core) -> Finding:
@@ -118,6 +136,8 @@ def _checked(name: str, check: Callable[[], Finding]) -> Check:
         return Check(name, False, str(exc), _mend(exc))
     except httpx.HTTPError as exc:
         return Check(name, False, f"no answer ({type(exc).__name__})", "`damageloop up` starts what is missing")
+    except (httpx.InvalidURL, ValueError, PackageNotFoundError) as exc:
+        return Check(name, False, f"no sensible answer: {exc}", "look at the address and what answers there")
     except OSError as exc:
         return Check(name, False, f"{exc.filename or name}: {exc.strerror or exc}", "`damageloop init` makes it")
 

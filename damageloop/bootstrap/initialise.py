@@ -13,6 +13,7 @@ from damageloop.bootstrap.api import WEBHOOK_SECRET
 from damageloop.bootstrap.cli import make_supervisor
 from damageloop.bootstrap.core import Core, template
 from damageloop.bootstrap.processes import LABEL_STUDIO_PASSWORD
+from damageloop.bootstrap.unfinished import require_finished
 from damageloop.domain.key import Scope, hash_of_key
 from damageloop.errors import NotFoundError
 from damageloop.params import load_params
@@ -41,6 +42,7 @@ def initialise(settings: Settings, params_file: Path | None, say: Say) -> None:
     Raises:
         DamageloopError: If a step fails; what was done stays, and calling again goes on there.
     """
+    require_finished(settings)
     first_params = params_file or template("params.yaml")
     load_params(first_params)
     _make_home(settings, say)
@@ -57,7 +59,8 @@ def initialise(settings: Settings, params_file: Path | None, say: Say) -> None:
 
 
 def is_initialised(settings: Settings) -> bool:
-    """Tell whether every step was done once."""
+    """Tell whether every step was done once. Raises ConflictError while an archive is put back only in part."""
+    require_finished(settings)
     if not settings.params_file.exists():
         return False
     with Core(settings).units(read_only=True) as work:
@@ -68,8 +71,10 @@ def refresh(settings: Settings, say: Say) -> None:
     """Bring an initialised home to this code and this place: it may be older, or have been moved.
 
     Raises:
-        ConflictError: If it is older and runs, is of a newer release, or can't be upgraded; it is then as it was.
+        ConflictError: If it is older and runs, is of a newer release, lacks parts that were not put back yet, or can't
+            be upgraded; it is then as it was.
     """
+    require_finished(settings)
     _bring_database(settings, say)
     _make_workspace(settings, settings.params_file, lambda _: None)
 
@@ -89,10 +94,10 @@ def webhook_url(settings: Settings) -> str:
 
 
 def _bring_database(settings: Settings, say: Say) -> None:
-    """Make the tables; a database of an older release is upgraded with all that belongs to it, after a backup."""
-    from damageloop.bootstrap.upgrade import has_older_database, upgrade
+    """Make the tables; data of an older release is upgraded with all that belongs to it, after a backup."""
+    from damageloop.bootstrap.upgrade import has_older_data, upgrade
 
-    if has_older_database(settings):
+    if has_older_data(settings):
         say("This home is of an older release; it is upgraded after a backup.")
         upgrade(settings, say)
     else:

@@ -24,6 +24,7 @@ from damageloop.adapters.supervisor import Supervisor
 from damageloop.adapters.workspace import cache_dir, write_local_config
 from damageloop.bootstrap.backup_places import ASIDE, DATABASE, DVC_CACHE, IMAGES, KEPT, WORKSPACE, places
 from damageloop.bootstrap.core import Core
+from damageloop.bootstrap.unfinished import begin, end, unfinished
 from damageloop.domain.backup import POSTGRESQL, BackupManifest, refusal
 from damageloop.errors import ConflictError, DamageloopError, UnavailableError
 from damageloop.settings import Settings
@@ -31,7 +32,8 @@ from damageloop.settings import Settings
 Say = Callable[[str], None]
 # Takes the bytes that are done and the bytes of all.
 Told = Callable[[int, int], None]
-_STAGING = ".restoring"
+# Also the beginning of the note's name (`bootstrap.unfinished`): neither is moved aside.
+_STAGING, _OLD = ".restoring", "old"
 _SIDES = ("", "-wal", "-shm", "-journal")
 
 
@@ -53,6 +55,8 @@ def verify_archive(archive: Path, told: Told) -> BackupManifest:
 def restore(settings: Settings, archive: Path, may_replace: bool, say: Say, told: Told) -> Restored:
     """Put a platform back where these settings say; ports and paths are those of the settings, not of the archive.
 
+    One that was killed is finished by the same call; what it had moved aside stays there.
+
     Args:
         settings: Where everything shall be.
         archive: What `back_up` wrote.
@@ -62,10 +66,12 @@ def restore(settings: Settings, archive: Path, may_replace: bool, say: Say, told
 
     Raises:
         NotFoundError, InvalidInputError: If the archive is missing or damaged; nothing was touched.
-        ConflictError: If the platform runs, the place is taken, or the archive does not fit; nothing was touched.
+        ConflictError: If the platform runs, the place is taken, the archive does not fit, or another one was not put
+            back to the end; nothing was touched.
         UnavailableError: If the disk is full or PostgreSQL fails; the sentence says what was touched.
     """
     archive = archive.expanduser().absolute()
+    _require_no_other(settings, archive)
     manifest = _fitting(settings, archive)
     require_stopped(settings)
     taken = _taken(settings, manifest)
@@ -76,16 +82,49 @@ def restore(settings: Settings, archive: Path, may_replace: bool, say: Say, told
     counter = _counter(told, 2 * manifest.n_bytes)
     check(archive, manifest, counter)
     parts = _parts(settings, manifest, say)
+    earlier = _earlier(settings)
+    for folder in earlier:
+        say(f"What the unfinished attempt had moved away lies in {folder}.")
     with staged(settings, archive, manifest, parts, counter) as staging:
-        aside = _aside(settings, Core(settings).clock.now().strftime("%Y%m%d-%H%M%S")) if taken else None
+        aside = _made_aside(settings, manifest) if taken else None
+        asides = (*earlier, aside) if aside else earlier
+        begin(settings, archive, asides)
         try:
             if aside:
                 _move_away(settings, manifest, aside)
             put_in_place(settings, manifest, staging, parts)
-        except DamageloopError as exc:
-            raise UnavailableError(f"{exc} What was there before lies in {aside}.") from exc
+        except (DamageloopError, OSError) as exc:
+            raise UnavailableError(_stopped(exc, archive, asides)) from exc
     _account(settings, archive, manifest)
+    end(settings)
     return Restored(manifest, aside)
+
+
+def _require_no_other(settings: Settings, archive: Path) -> None:
+    """Refuse another archive than the one that was begun: it may hold less. One that is gone can't be asked for."""
+    found = unfinished(settings)
+    if found is not None and found.archive != archive and found.archive.exists():
+        raise ConflictError(found.sentence())
+
+
+def _earlier(settings: Settings) -> tuple[Path, ...]:
+    """Return the folders with what an unfinished attempt moved away; what an upgrade held back becomes one of them."""
+    found = unfinished(settings)
+    if found is None:
+        return ()
+    old = settings.root / _STAGING / _OLD
+    kept = [path for path in found.asides if path != old and path.exists()]
+    if old.exists():
+        target = _free_aside(settings)
+        _move(old, target)
+        target.chmod(0o700)
+        kept.append(target)
+    return tuple(kept)
+
+
+def _stopped(cause: Exception, archive: Path, asides: Collection[Path]) -> str:
+    before = f" What was there before lies in {', '.join(map(str, asides))}." if asides else ""
+    return f"{str(cause).rstrip('.')}. Mend that; `damageloop restore {archive} --yes` then finishes it.{before}"
 
 
 def _parts(settings: Settings, manifest: BackupManifest, say: Say) -> list[str]:
@@ -111,13 +150,19 @@ def require_stopped(settings: Settings) -> None:
 def staged(
     settings: Settings, archive: Path, manifest: BackupManifest, parts: Collection[str], counter: Callable[[int], None]
 ) -> Iterator[Path]:
-    """Unpack parts into a folder of the home, one for each, and yield it; it goes in the end."""
+    """Unpack parts into a folder of the home, one for each, and yield it; it goes in the end.
+
+    It stays while it holds what was there before and the new is not all in its place.
+    """
     staging = settings.root / _STAGING
-    shutil.rmtree(staging, ignore_errors=True)
+    _tidy(settings)
     needed = sum(file.size for file in manifest.files if file.name.partition("/")[0] in parts)
     try:
-        for part in parts:
-            (staging / part).mkdir(parents=True)
+        try:
+            for part in parts:
+                (staging / part).mkdir(parents=True)
+        except OSError as exc:
+            raise UnavailableError(f"{staging} can't be made: {exc.strerror or exc}; nothing was touched.") from exc
         free = shutil.disk_usage(staging).free
         if free < needed:
             raise UnavailableError(
@@ -127,6 +172,12 @@ def staged(
         unpack(archive, manifest, {part: staging / part for part in parts}, counter)
         yield staging
     finally:
+        _tidy(settings)
+
+
+def _tidy(settings: Settings) -> None:
+    staging = settings.root / _STAGING
+    if not (unfinished(settings) and (staging / _OLD).exists()):
         shutil.rmtree(staging, ignore_errors=True)
 
 
@@ -181,15 +232,30 @@ def _to_move(folder: Path, manifest: BackupManifest) -> list[Path]:
     return [path for path in folder.iterdir() if path.name not in kept and not path.name.startswith((ASIDE, _STAGING))]
 
 
-def _aside(settings: Settings, moment: str) -> Path:
-    return settings.root / f"{ASIDE}{moment}"
+def _free_aside(settings: Settings) -> Path:
+    name = f"{ASIDE}{Core(settings).clock.now():%Y%m%d-%H%M%S}"
+    return next(
+        path
+        for path in (settings.root / f"{name}{suffix}" for suffix in ("", *(f"-{n}" for n in range(2, 100))))
+        if not path.exists()
+    )
+
+
+def _made_aside(settings: Settings, manifest: BackupManifest) -> Path:
+    """Make the folder for what is there, with what PostgreSQL holds; nothing is moved yet."""
+    aside = _free_aside(settings)
+    try:
+        aside.mkdir(mode=0o700)
+        if manifest.database == POSTGRESQL and has_tables(settings.database):
+            dump(settings.database, aside)
+    except (DamageloopError, OSError) as exc:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise UnavailableError(f"What is there could not be kept in {aside} ({exc}); nothing was touched.") from exc
+    return aside
 
 
 def _move_away(settings: Settings, manifest: BackupManifest, aside: Path) -> None:
     """Move everything that is there into `aside`, or beside where it lies when that is outside the home."""
-    aside.mkdir(mode=0o700)
-    if manifest.database == POSTGRESQL and has_tables(settings.database):
-        dump(settings.database, aside)
     for folder in _folders_to_empty(settings, manifest):
         target = aside if folder == settings.root else folder / aside.name
         for path in _to_move(folder, manifest) if folder.is_dir() else []:
@@ -238,12 +304,17 @@ def _account(settings: Settings, archive: Path, manifest: BackupManifest) -> Non
 def exchange(settings: Settings, archive: Path, parts: Collection[str]) -> None:
     """Put some parts back as they were when the archive was made, in place of what is there now, which goes.
 
-    For an upgrade that failed: the archive was made minutes ago, and nothing has run since.
+    For an upgrade that failed: the archive was made minutes ago, and nothing has run since. What is there now goes
+    only when the old is in its place: until then `restore` with the same archive does it.
+
+    Raises:
+        DamageloopError, OSError: If the archive or the disk fails.
     """
     manifest = read_manifest(archive)
     with staged(settings, archive, manifest, parts, lambda _: None) as staging:
-        old = staging / "old"
+        old = staging / _OLD
         old.mkdir()
+        begin(settings, archive, [old])
         for part in parts:
             _move_part(settings, part, old / part)
         cache = old / WORKSPACE / ".dvc" / "cache"
@@ -251,6 +322,7 @@ def exchange(settings: Settings, archive: Path, parts: Collection[str]) -> None:
             # Not in the workspace's part, and the same before and after.
             os.renames(cache, staging / WORKSPACE / ".dvc" / "cache")
         put_in_place(settings, manifest, staging, parts)
+        end(settings)
 
 
 def _move_part(settings: Settings, part: str, target: Path) -> None:

@@ -27,6 +27,10 @@ class Room:
         return shortfalls(self.needed, self.present)
 
 
+# Asking torch would load it into a process that trains nothing.
+_NVIDIA_GPU = Path("/dev/nvidia0")
+
+
 @dataclass(frozen=True, slots=True)
 class TrainWithRoom:
     """A handler that trains, once there is room for it: better a sentence now than a killed worker in an hour."""
@@ -60,6 +64,7 @@ def room_for_training(core: Core) -> Room:
         image_size=params.model.image_size,
         batch_size=params.training.batch_size,
         weights_bytes=_weights_bytes(base.model),
+        is_on_gpu=_NVIDIA_GPU.exists(),
     )
     return Room(needs(size), present_resources(root))
 

@@ -22,6 +22,7 @@ from damageloop.bootstrap.backup import back_up
 from damageloop.bootstrap.backup_places import BACKUPS, DATABASE, WORKSPACE
 from damageloop.bootstrap.core import Core, template
 from damageloop.bootstrap.restore import exchange, require_stopped
+from damageloop.bootstrap.unfinished import require_finished
 from damageloop.errors import ConflictError, DamageloopError, UnavailableError
 from damageloop.params import Params, load_params, parse_params
 from damageloop.settings import Settings
@@ -46,8 +47,9 @@ def pending(settings: Settings) -> tuple[str, ...]:
     """Return the steps that this home needs, in their order; none for a home that does not exist yet.
 
     Raises:
-        ConflictError: If the database is of a newer release than this one.
+        ConflictError: If the database is of a newer release than this one, or parts of the home are missing.
     """
+    require_finished(settings)
     is_due = {
         PARAMETERS: settings.params_file.exists() and bool(_merged_params(settings)[1]),
         WORKSPACE: settings.params_file.exists() and _has_old_pipeline(settings),
@@ -65,6 +67,14 @@ def has_older_database(settings: Settings) -> bool:
             f"The database is at revision {revision}, of a newer release: install that one, or restore a backup."
         )
     return revision is not None and revision != newest_revision()
+
+
+def has_older_data(settings: Settings) -> bool:
+    """Tell whether database or features are of an older release: also after an upgrade that was killed between them.
+
+    Parameters and the pipeline alone are none: what they lack has its default, and both may be people's own.
+    """
+    return has_older_database(settings) or (revision_of(settings.database) is not None and _has_old_features(settings))
 
 
 def upgrade(settings: Settings, say: Say, told: Told = lambda done, total: None) -> Upgrade:
@@ -102,10 +112,10 @@ def _put_back_on_failure(settings: Settings, archive: Path, step: str) -> Iterat
     except BaseException as exc:
         try:
             exchange(settings, archive, _TOUCHED)
-        except DamageloopError as second:
+        except (DamageloopError, OSError) as second:
             raise UnavailableError(
                 f"The upgrade stopped at {step} ({exc}) and could not be undone ({second}): "
-                f"`damageloop restore {archive} --yes` with the release from before does it."
+                f"`damageloop restore {archive} --yes` puts all back as it was; nothing is deleted before."
             ) from exc
         if isinstance(exc, DamageloopError):
             raise ConflictError(

@@ -33,19 +33,29 @@ def list_jobs(
     print_table("Jobs", ("id", "kind", "state", "done", "attempts", "says"), rows)
 
 
+JobId = Annotated[int, typer.Argument(help="Number of the job, as `damageloop jobs` lists it.")]
+
+
 @app.command()
-def cancel(job_id: int) -> None:
+def cancel(job_id: JobId, as_json: JsonOption = False) -> None:
     """Ask a job to end; what it had finished stays, and the loop does not ask for it again."""
     core = make_core()
     job = CancelJob(core.units, core.clock)(job_id, getuser())
+    if as_json:
+        print_json(_as_dict(job))
+        return
     say(f"Job {job_id} is {job.state.value}." if job.finished_at else f"Job {job_id} is asked to end.")
 
 
 @app.command()
-def retry(job_id: int) -> None:
+def retry(job_id: JobId, as_json: JsonOption = False) -> None:
     """Run a failed or cancelled job again, as a new job of the same key and inputs."""
     new = RetryJob(make_core().ledger)(job_id, getuser())
-    say(f"Job {new.id} tries {new.key} again.")
+    if as_json:
+        print_json(_as_dict(new))
+        return
+    is_other = new.parent_id != job_id
+    say(f"Job {new.id} ({new.key}) {'is under way already' if is_other else 'tries it again'}.")
 
 
 def _as_dict(job: Job) -> dict[str, object]:

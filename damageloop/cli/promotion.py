@@ -14,6 +14,7 @@ from damageloop.services.insight.browse import Browse
 from damageloop.services.models.promote_by_hand import ChangedChampion
 
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for those who ask later.")]
+NO_REASON = "no reason given"
 
 
 def register(app: typer.Typer) -> None:
@@ -23,8 +24,8 @@ def register(app: typer.Typer) -> None:
 
 
 def promote(
-    version: int,
-    reason: ReasonOption,
+    version: Annotated[int, typer.Argument(help="Number of the model version, as `damageloop models` lists it.")],
+    reason: ReasonOption = NO_REASON,
     against_the_gate: Annotated[
         bool, typer.Option("--against-the-gate", help="Also what the gate refused or has not judged.")
     ] = False,
@@ -35,7 +36,7 @@ def promote(
 
 
 def rollback(
-    reason: ReasonOption,
+    reason: ReasonOption = NO_REASON,
     to: Annotated[int | None, typer.Option("--to", help="An earlier champion; the one before this by default.")] = None,
     as_json: JsonOption = False,
 ) -> None:

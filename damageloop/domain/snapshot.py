@@ -194,27 +194,3 @@ def counts_after(
             "boxes": {name: n for name, n in sorted(boxes.items()) if n},
         }
     return after
-
-
-def problems(entries: Sequence[SnapshotEntry], classes: Sequence[str]) -> list[str]:
-    """Return in words what forbids this snapshot: boxes outside, unknown classes, a split without either kind."""
-    found = []
-    for entry in entries:
-        for box in entry.boxes:
-            if not box.box.is_inside(entry.size_wh, tolerance_px=0.5):
-                found.append(f"image {entry.sha256[:12]}: a {box.damage_class} box lies outside the image")
-            if box.damage_class not in classes:
-                found.append(f"image {entry.sha256[:12]}: unknown class {box.damage_class!r}")
-    return found + missing_kinds(entries)
-
-
-def missing_kinds(entries: Sequence[SnapshotEntry]) -> list[str]:
-    """Return in words which split still lacks a damaged or a clean image."""
-    present = {(e.split, e.verdict) for e in entries}
-    words = {Verdict.DAMAGED: "a damaged image", Verdict.CLEAN: "an image marked as no damage"}
-    return [
-        f"{split.value} has not yet {text}"
-        for split in Split
-        for verdict, text in words.items()
-        if (split, verdict) not in present
-    ]

@@ -34,6 +34,7 @@ class TrainingSize:
         image_bytes: Of all images, where they must be copied because they can't be linked; else 0.
         image_size: Longer side in pixels.
         weights_bytes: Size of the base's weights file.
+        is_on_gpu: The batches lie in the GPU's memory, of which nothing is said here.
     """
 
     n_images: int
@@ -41,6 +42,7 @@ class TrainingSize:
     image_size: int
     batch_size: int
     weights_bytes: int
+    is_on_gpu: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def needs(size: TrainingSize) -> Resources:
     """
     network = size.weights_bytes / YOLO11N_WEIGHTS_BYTES
     weights = size.weights_bytes * SINGLE_OVER_HALF * COPIES_OF_WEIGHTS
-    batch = size.batch_size * size.image_size**2 * BYTES_PER_PIXEL * network
+    batch = 0.0 if size.is_on_gpu else size.batch_size * size.image_size**2 * BYTES_PER_PIXEL * network
     disk = size.weights_bytes * COPIES_ON_DISK + size.image_bytes + size.n_images * DISK_PER_IMAGE + DISK_BESIDES
     return Resources(PROGRAM_BYTES + weights + batch, disk, OPEN_FILES)
 

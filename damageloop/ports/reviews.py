@@ -20,6 +20,7 @@ class AnnotationRepository(Protocol):
 
         What the source dates before the stored state is left out, unless it was asked after that state was stored:
         `known_to` is the number of the newest change at that time. Its clock may have been set back since.
+        A number that now is another image's was given anew: what it stood for stays, as a tombstone of another number.
         """
 
     def by_external_id(self, source: str, external_id: str) -> Annotation | None: ...

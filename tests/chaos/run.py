@@ -174,6 +174,7 @@ def _counts(world: World, written: Written) -> dict[str, Any]:
         **counts,
         "jobs": dict(Counter(job.state.value for job in jobs)),
         "attempts beyond the first": sum(max(job.attempts - 1, 0) for job in jobs),
+        "stops that a person accepted": list(world.accepted_stops),
         "people": dict(written.counts),
         "webhooks": dict(world.proxy.counts),
     }

@@ -57,6 +57,7 @@ class World(PlatformUnderTest):
         self.core = Core(self.settings)
         self.proxy = WebhookProxy(webhook_url(self.settings))
         self.say = say
+        self.accepted_stops: list[str] = []
 
     def mount(self, size_mib: int) -> None:
         """Give the home a disk that can be filled; it goes with our mount namespace."""
@@ -153,6 +154,7 @@ class World(PlatformUnderTest):
                 return False
             allow_deletions(work)
             work.commit()
+        self.accepted_stops.append(reason)
         self.say(f"a person accepts: {reason}")
         return True
 

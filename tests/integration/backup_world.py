@@ -52,6 +52,7 @@ def fill_home(settings: Settings) -> None:
         image_file.chmod(0o444)
     make_label_studio(root / "label-studio" / "label_studio.sqlite3", REVIEWS)
     write(root / "label-studio" / "media" / "avatar.png", b"png")
+    write(root / "label-studio" / ".env", b"SECRET_KEY=made-at-first-start")
     make_label_studio(root / "mlflow" / "mlflow.sqlite", 1)
     write(root / "mlflow" / "artifacts" / "1" / "model.pt", b"weights" * 1000)
     write(root / "releases" / "1" / "manifest.json", b"{}")

@@ -17,8 +17,11 @@ import pytest
 
 from damageloop.adapters.database.migrate import upgrade
 from damageloop.bootstrap import backup as backup_module
+from damageloop.bootstrap import restore as restore_module
 from damageloop.bootstrap.backup import Backup, back_up
 from damageloop.bootstrap.core import Core
+from damageloop.bootstrap.doctor import examine
+from damageloop.bootstrap.initialise import initialise, is_initialised, refresh
 from damageloop.bootstrap.restore import restore, verify_archive
 from damageloop.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
 from damageloop.settings import Settings
@@ -259,3 +262,93 @@ def test_there_is_nothing_to_back_up_before_init_and_no_file_is_written_over(
     made = backed_up(embedded, tmp_path / "all.tar")
     with pytest.raises(ConflictError, match="exists already"):
         backed_up(embedded, made.path)
+
+
+class KilledError(BaseException):
+    """The process ends here."""
+
+
+def kill_at_move(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """End in place of one of the moves, the first being 1, and tidy up nothing."""
+    own, done = shutil.move, 0
+
+    def move(source: Path, target: Path) -> object:
+        nonlocal done
+        done += 1
+        if done == number:
+            raise KilledError
+        return own(source, target)
+
+    monkeypatch.setattr(shutil, "move", move)
+    monkeypatch.setattr(restore_module, "_tidy", lambda _: None)
+
+
+def moves_of(embedded: Settings, archive: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> int:
+    """Return how many moves a restore makes over this home, tried on a copy."""
+    own, done = shutil.move, []
+    copy = Settings(home=Path(shutil.copytree(embedded.root, tmp_path / "copy")))
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "move", lambda *paths: done.append(own(*paths)))
+        put_back(copy, archive, may_replace=True)
+    return len(done)
+
+
+def test_the_secret_key_of_label_studio_is_in_a_backup(embedded: Settings, tmp_path: Path) -> None:
+    made = backed_up(embedded, tmp_path / "all.tar")
+    names = {file.name for file in made.manifest.files}
+    assert "label-studio/.env" in names
+
+
+def test_a_restore_that_was_killed_is_finished_by_the_same_call_and_nothing_builds_on_the_rest(
+    embedded: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = backed_up(embedded, tmp_path / "all.tar")
+    said, files = said_by_database(embedded), files_of(embedded)
+    n_moves = moves_of(embedded, made.path, monkeypatch, tmp_path)
+    # The first, one in the middle of moving away, one in the middle of putting back, and the last.
+    for number in (1, n_moves // 4, 3 * n_moves // 4, n_moves):
+        home = Settings(home=Path(shutil.copytree(embedded.root, tmp_path / f"home-{number}")))
+        (home.root / "weights" / "base.pt").write_bytes(b"another")
+        with monkeypatch.context() as patch:
+            kill_at_move(patch, number)
+            with pytest.raises(KilledError):
+                put_back(home, made.path, may_replace=True)
+        for call in (is_initialised, lambda s: initialise(s, None, print), lambda s: refresh(s, print)):
+            with pytest.raises(ConflictError, match=f"`damageloop restore {made.path} --yes` finishes it"):
+                call(home)
+        assert [(check.name, check.ok) for check in examine(home)] == [("restore", False)]
+        put_back(home, made.path, may_replace=True)
+        assert said_by_database(home) == said
+        assert files_of(home) == files
+        # What was there before is there still, in one of the folders.
+        kept = [path.read_bytes() for path in home.root.glob("before-restore-*/weights/base.pt")]
+        assert b"another" in kept
+        assert not list(home.root.glob(".restoring*"))
+        is_initialised(home)
+
+
+def test_another_archive_does_not_finish_a_restore_that_was_begun(
+    embedded: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, other = backed_up(embedded, tmp_path / "all.tar"), backed_up(embedded, tmp_path / "small.tar", False)
+    with monkeypatch.context() as patch:
+        kill_at_move(patch, 3)
+        with pytest.raises(KilledError):
+            put_back(embedded, begun.path, may_replace=True)
+    with pytest.raises(ConflictError, match=r"all\.tar --yes"):
+        put_back(embedded, other.path, may_replace=True)
+
+
+def test_a_restore_that_the_disk_stops_names_the_archive_and_what_was_there(
+    embedded: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    made = backed_up(embedded, tmp_path / "all.tar")
+    empty = Settings(home=tmp_path / "elsewhere")
+    for settings, before in ((empty, ""), (embedded, r" What was there before lies in .*before-restore-\S+\.")):
+        with monkeypatch.context() as patch:
+            patch.setattr(restore_module, "write_local_config", full)
+            with pytest.raises(UnavailableError, match=rf"restore {made.path} --yes` then finishes it\.{before}$"):
+                put_back(settings, made.path, may_replace=True)

@@ -94,7 +94,7 @@ def test_one_can_go_back_only_to_what_was_champion_before(units: UnitOfWorkFacto
     with pytest.raises(ConflictError, match=r"Version 4 is no champion from before version 3: .* back to 2, 1\."):
         champions.rollback("bad", "ann", to=4)
     champions.rollback("bad", "ann")
-    with pytest.raises(ConflictError, match="`damageloop promote 3` makes any version champion"):
+    with pytest.raises(ConflictError, match="`damageloop promote 3 --against-the-gate` makes any version champion"):
         champions.rollback("worse", "ann", to=3)
 
 

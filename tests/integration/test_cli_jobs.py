@@ -52,7 +52,7 @@ def messages(home: Path, queue: str) -> list[str]:
 
 
 def test_a_failed_job_is_tried_again_as_a_new_one_and_a_worker_is_told(home: Path) -> None:
-    assert run("jobs", "retry", "1") == "Job 3 tries promote:v2 again.\n"
+    assert run("jobs", "retry", "1") == "Job 3 (promote:v2) tries it again.\n"
     new = run_json("jobs")[0]
     assert (new["parent_id"], new["flight"], new["inputs"]) == (1, "promotion", {"model_version": 2})
     assert messages(home, "default") == ["damageloop.run_job"]

@@ -164,6 +164,21 @@ def test_a_decision_asked_for_again_is_neither_made_nor_counted_again(court: Cou
         assert work.models.comparisons(decision.test_hash or "") == 1
 
 
+def test_of_two_workers_on_one_decision_the_slower_one_takes_what_the_other_decided(court: Court) -> None:
+    version = court.train(court.write(entries()))
+    score, faster = court.scorer.score, []
+
+    def score_slowly(*args: Any) -> Any:
+        court.scorer.score = score  # type: ignore[method-assign]
+        faster.append(court.decide(version)["decision_id"])
+        return score(*args)
+
+    court.scorer.score = score_slowly  # type: ignore[method-assign]
+    assert [court.decide(version)["decision_id"]] == faster
+    with court.units(read_only=True) as work:
+        assert len(work.models.decisions()) == 1
+
+
 def test_images_that_are_gone_are_left_out_for_both_models_and_told(court: Court) -> None:
     version = court.train(court.write(entries()))
     with court.units() as work:

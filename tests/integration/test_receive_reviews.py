@@ -257,6 +257,13 @@ def test_another_label_studio_stops_snapshots_and_is_not_read(world: World, othe
     assert (report.changed, report.deleted) == (0, 0)
     assert world.annotations() == before
     assert "not the one this platform knows" in str(world.stop())
+    # No command of a person ends this stop, so it must name what does.
+    assert "back from a backup (`damageloop restore`)" in str(world.stop())
+    with world.units() as work:
+        assert allow_deletions(work) == 0
+        work.commit()
+    assert (world.receive().deleted, world.annotations()) == (0, before)
+    assert "can't be taken over yet" in str(world.stop())
     world.tool._identity, world.tool._reviews = known, reviews
     world.receive()
     assert world.stop() is None

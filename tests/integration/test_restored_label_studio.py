@@ -89,6 +89,23 @@ def test_a_person_accepts_the_present_state_once(world: World) -> None:
     assert world.annotations()[new].boxes == (SCRATCH,)
 
 
+def test_what_was_kept_is_not_written_over_when_its_number_was_given_to_another_image(world: World) -> None:
+    ids = world.review_all()
+    kept = world.annotations()[ids[-1]]
+    restore(world, N_IMAGES - 1)
+    world.receive()
+    assert world.tool.submit(world.tasks[3], [SCRATCH]) == ids[-1]
+    allow(world)
+    assert world.receive().changed == 1
+    found = world.annotations()
+    assert (found[ids[-1]].image_id, found[ids[-1]].boxes) == (3, (SCRATCH,))
+    (aside,) = (a for a in found.values() if a.image_id == kept.image_id)
+    assert (aside.boxes, aside.annotator, aside.updated_at) == (kept.boxes, kept.annotator, kept.updated_at)
+    assert aside.is_deleted
+    assert world.receive() == ReviewReport()
+    assert (alive(world), world.stop()) == (N_IMAGES, None)
+
+
 def test_after_the_state_was_accepted_the_next_deletions_are_asked_about(world: World) -> None:
     ids = world.review_all()
     world.take_snapshot()

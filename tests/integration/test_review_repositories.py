@@ -54,6 +54,55 @@ def test_what_is_dated_before_counts_when_the_source_was_asked_later(units: Unit
         assert work.annotations.all() == [set_back]
 
 
+def test_what_a_number_stood_for_is_kept_when_it_is_given_to_another_image(units: UnitOfWorkFactory) -> None:
+    first = replace(make_annotation(1, "50"), task_id=5)
+    reused = replace(make_annotation(2, "50", x_min=20.0), annotator="bob@example.org", task_id=6)
+    again = make_annotation(3, "50", updated_at=MOMENT + timedelta(minutes=1), x_min=30.0)
+    with units() as work:
+        for number in (1, 2, 3):
+            add_image(work, number)
+        work.annotations.upsert(first)
+        mark = work.annotations.sequence()
+        assert work.annotations.upsert(reused, known_to=mark)
+        assert work.annotations.changed_images(mark) == {1, 2}
+        assert work.annotations.deleted_since(mark) == 1
+        assert work.annotations.upsert(again)
+        work.commit()
+    aside = f"50@{MOMENT:%Y%m%dT%H%M%S}"
+    with units(read_only=True) as work:
+        assert work.annotations.all() == [
+            replace(first, external_id=aside, is_deleted=True),
+            replace(reused, external_id=f"{aside}-2", is_deleted=True),
+            again,
+        ]
+        # Not compared with the tool, and so never deleted a second time.
+        assert work.annotations.external_ids(SOURCE) == {"50"}
+
+
+def test_a_tombstone_stays_as_it_was_when_its_number_is_given_to_another_image(units: UnitOfWorkFactory) -> None:
+    with units() as work:
+        add_image(work, 1)
+        add_image(work, 2)
+        work.annotations.upsert(make_annotation(1, "50"))
+        work.annotations.tombstone(SOURCE, ["50"])
+        mark = work.annotations.sequence()
+        assert work.annotations.upsert(make_annotation(2, "50"))
+        assert (work.annotations.changed_images(mark), work.annotations.deleted_since(mark)) == ({2}, 0)
+        kept, new = work.annotations.all()
+        assert (kept.image_id, kept.is_deleted, len(kept.boxes)) == (1, True, 1)
+        assert (new.image_id, new.is_deleted) == (2, False)
+
+
+def test_a_tombstone_of_the_same_image_comes_back_as_the_annotation_that_it_was(units: UnitOfWorkFactory) -> None:
+    back = make_annotation(1, "50", updated_at=MOMENT + timedelta(minutes=1), x_min=20.0)
+    with units() as work:
+        add_image(work)
+        work.annotations.upsert(make_annotation(1, "50"))
+        work.annotations.tombstone(SOURCE, ["50"])
+        assert work.annotations.upsert(back)
+        assert work.annotations.all() == [back]
+
+
 def test_an_opinion_is_pending_sent_pending_again_and_ended(units: UnitOfWorkFactory, clock: FakeClock) -> None:
     with units() as work:
         image = add_image(work)

@@ -101,7 +101,10 @@ def test_an_edit_of_the_live_parameters_outlives_a_killed_write_and_joins_the_ne
 
     # What a writer that was killed in the middle leaves behind.
     (workspace / ".dvc" / "tmp" / "snapshot-being-written").touch()
-    (workspace / ".git" / "index.lock").touch()
+    for lock in ("index.lock", "refs/heads/main.lock", "refs/tags/snapshot-0002.lock", "packed-refs.lock"):
+        (workspace / ".git" / lock).touch()
+    # Cut off by a full disk.
+    (workspace / ".dvc" / "tmp" / "rwlock").write_text("")
     (workspace / "data" / "manifest" / "zz.jsonl").write_text('{"sha256": "zz"}\n')
     (workspace / "data" / "manifest" / "00.part").write_text("half a li")
     (workspace / "data" / "manifest.dvc").write_text("outs: [")

@@ -26,7 +26,7 @@ from damageloop.bootstrap import upgrade as upgrade_module
 from damageloop.bootstrap.backup_places import DATABASE, WORKSPACE
 from damageloop.bootstrap.core import Core
 from damageloop.bootstrap.initialise import refresh
-from damageloop.bootstrap.restore import verify_archive
+from damageloop.bootstrap.restore import restore, verify_archive
 from damageloop.bootstrap.upgrade import FEATURES, PARAMETERS, pending, upgrade
 from damageloop.cli.app import app
 from damageloop.domain.annotation import Verdict
@@ -205,6 +205,52 @@ def test_up_and_init_upgrade_an_older_home_by_the_same_path(home: Settings) -> N
     assert pending(home) == ()
     refresh(home, said.append)
     assert list((home.root / "backups").iterdir()) == [archive]
+
+
+@ON_SQLITE
+def test_up_goes_on_with_an_upgrade_that_was_killed_when_only_the_features_were_left(home: Settings) -> None:
+    for step in (PARAMETERS, WORKSPACE, DATABASE):
+        upgrade_module.STEPS[step](home)
+    assert pending(home) == (FEATURES,)
+    refresh(home, lambda _: None)
+    assert pending(home) == ()
+    assert ParquetFeatureStore(home.feature_store).read("1", [2, 1]).shape == (2, 2)
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")], ids=["killed", "full"])
+def test_what_was_there_is_kept_until_putting_back_has_ended_well(
+    home: Settings, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    before = everything(home)
+
+    def fail(_: Settings) -> str:
+        raise UnavailableError("The features are stuck.")
+
+    def stop(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(upgrade_module, "STEPS", {**upgrade_module.STEPS, FEATURES: fail})
+        # Between moving away what is there and putting the old in its place.
+        patch.setattr("damageloop.bootstrap.restore.put_in_place", stop)
+        kind = UnavailableError if isinstance(error, OSError) else KeyboardInterrupt
+        if kind is KeyboardInterrupt:
+            patch.setattr("damageloop.bootstrap.restore._tidy", lambda _: None)
+        with pytest.raises(kind) as raised:
+            upgrade(home, print)
+    (archive,) = (home.root / "backups").iterdir()
+    assert isinstance(error, KeyboardInterrupt) or f"`damageloop restore {archive} --yes`" in str(raised.value)
+    for call in (pending, lambda settings: upgrade(settings, print), lambda settings: refresh(settings, print)):
+        with pytest.raises(ConflictError, match=f"`damageloop restore {archive} --yes` finishes it"):
+            call(home)
+    assert (home.root / ".restoring" / "old" / DATABASE / "damageloop.sqlite").exists()
+    restore(home, archive, True, lambda _: None, lambda done, total: None)
+    assert everything(home) == before
+    # Both what the restore found and what the upgrade had held back.
+    assert len(list(home.root.glob("before-restore-*"))) == 2
+    assert len(list(home.root.glob(f"before-restore-*/{DATABASE}/damageloop.sqlite"))) == 1
+    assert pending(home) == ALL_STEPS
 
 
 @ON_SQLITE

@@ -53,7 +53,9 @@ from damageloop.ports.reviews import AnnotationRepository, InboxRepository
 
 # Longer than any transaction of ours, so that a second writer waits and does not fail.
 WRITER_TIMEOUT_S = 30
-_NO_TABLE = "42P01"
+# Undefined table and undefined column, as PostgreSQL numbers them and as SQLite says them.
+_OTHER_LAYOUT_STATES = frozenset({"42P01", "42703"})
+_OTHER_LAYOUT_WORDS = ("no such table", "no such column", "has no column named")
 # Any number that no other program uses for its advisory locks in this database.
 _POSTGRES_WRITER = 7_203_419_552
 
@@ -115,6 +117,12 @@ def _is_taken(error: IntegrityError) -> bool:
     return code in {"SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY", "23505"}
 
 
+def _is_other_layout(error: OperationalError | ProgrammingError) -> bool:
+    if getattr(error.orig, "sqlstate", None) in _OTHER_LAYOUT_STATES:
+        return True
+    return isinstance(error, OperationalError) and any(words in str(error.orig) for words in _OTHER_LAYOUT_WORDS)
+
+
 class SqlUnitOfWork:
     """Implements `UnitOfWork` on one SQLAlchemy session. A read-only one waits for no writer."""
 
@@ -170,12 +178,15 @@ class SqlUnitOfWork:
     ) -> None:
         self._session.rollback()
         self._session.close()
+        if isinstance(error, OperationalError | ProgrammingError) and _is_other_layout(error):
+            raise UnavailableError(
+                "The database lacks a table or column: `damageloop init` makes a new one, `damageloop upgrade` brings "
+                "one of an older release to this one."
+            ) from error
         if isinstance(error, OperationalError):
             raise UnavailableError("The database did not answer in time; it may be busy, full or away.") from error
         if isinstance(error, IntegrityError) and _is_taken(error):
             raise UnavailableError("Another process wrote the same to the database at the same moment.") from error
-        if isinstance(error, ProgrammingError) and getattr(error.orig, "sqlstate", None) == _NO_TABLE:
-            raise UnavailableError("The database has no tables yet; `damageloop init` makes them.") from error
         if isinstance(error, DataError):
             # PostgreSQL keeps to lengths and ranges, SQLite does not.
             raise InvalidInputError("A value is longer or larger than the database takes.") from error

@@ -105,6 +105,7 @@ class AdvanceLoop:
             is_trained=newest is not None and any(m.snapshot_id == newest.id for m in seen.models),
             undecided=_undecided(seen.models, work.models.decisions()),
             to_promote=_to_promote(pending, champion),
+            unproven=_unproven(seen.models, work.models.decisions()),
             outdated_decision=_outdated_decision(pending, champion),
             followed=followed_promotion(work, seen.latest_jobs, self.clock.now()),
             registry_problem=work.facts.get(REGISTRY_PROBLEM),
@@ -202,6 +203,18 @@ def _undecided(models: list[ModelVersion], decisions: list[Decision]) -> int | N
     judged = {decision.challenger for decision in decisions}
     trained = [m.version for m in models if m.snapshot_id is not None]
     return trained[-1] if trained and trained[-1] not in judged else None
+
+
+def _unproven(models: list[ModelVersion], decisions: list[Decision]) -> str | None:
+    """Return what the gate lacked to judge the newest trained model; None where it was judged or is yet to be."""
+    trained = [m.version for m in models if m.snapshot_id is not None]
+    last = decisions[-1] if decisions else None
+    if last is None or last.decision is not DecisionKind.INSUFFICIENT_EVIDENCE or last.challenger not in trained[-1:]:
+        return None
+    return (
+        f"the gate could not judge version {last.challenger}: {last.reasons[0]} `damageloop triggers ask audit` brings "
+        "test photos to annotators, and `damageloop triggers ask training` has a model judged on them afterwards"
+    )
 
 
 def _pending_decision(decisions: list[Decision], promotions: list[Promotion]) -> Decision | None:

@@ -19,6 +19,7 @@ from damageloop.services.loop.plan_triggers import (
     outcomes,
     pause_before_snapshot,
     wished_training,
+    wishes_snapshot,
 )
 from damageloop.services.models.plan_following import FollowedPromotion, plan_following
 
@@ -63,6 +64,7 @@ class LoopState:
         is_importing: An import is running: what is chosen or versioned now would miss a part of it.
         feature_source: Whose embeddings selection reads; None where there are none to be had.
         n_undescribed: Images without an embedding of that source, where it is no champion's.
+        unproven: What the gate lacked to judge the newest trained model, as a sentence.
         outdated_decision: Why the newest decision to promote counts no more, as a sentence.
         followed: The newest promotion, while one of its steps is not recorded.
         registry_problem: What the registry has lost, as a sentence.
@@ -112,6 +114,7 @@ class LoopState:
     n_to_forget: int = 0
     is_forget_due: bool = False
     outdated_decision: str | None = None
+    unproven: str | None = None
     followed: FollowedPromotion | None = None
     registry_problem: str | None = None
     params_hash: str = ""
@@ -224,7 +227,8 @@ def _following(state: LoopState) -> _Step:
     """Record what is done for the newest promotion; nothing of the loop waits for that."""
     is_renewed = state.renewed_version == state.champion or not (state.rounds or state.n_opinions)
     jobs, waiting = plan_following(state.followed, state.n_unscored, is_renewed)
-    people = [f"a person: {text}" for text in (state.outdated_decision, state.registry_problem) if text]
+    told = (state.unproven, state.outdated_decision, state.registry_problem)
+    people = [f"a person: {text}" for text in told if text]
     return jobs, waiting + people
 
 
@@ -349,7 +353,7 @@ def _snapshot_lacks(state: LoopState) -> list[str]:
     """Return what a snapshot still lacks, in words; nothing where one is due."""
     wish = wished_training(state.triggers)
     lacking = state.min_new_annotations - state.n_changed
-    if lacking > 0 and not (wish and state.triggers.has_changed):
+    if lacking > 0 and not wishes_snapshot(state.triggers):
         return [f"{lacking} more new or changed annotations in train groups, for the next snapshot"]
     if state.missing_kinds:
         return [f"{wish or 'the next snapshot'}: {missing}" for missing in state.missing_kinds]
@@ -359,7 +363,7 @@ def _snapshot_lacks(state: LoopState) -> list[str]:
 
 
 def _training(state: LoopState) -> _Step:
-    wish = None if state.triggers.has_changed else wished_training(state.triggers)
+    wish = None if wishes_snapshot(state.triggers) else wished_training(state.triggers)
     is_wished = wish is not None and state.triggers.trained_as is None
     if state.training_key is None or (state.is_trained and not is_wished):
         return [], []

@@ -19,6 +19,7 @@ class TriggerState:
     Attributes:
         changed_at: When the newest change of an annotation or image was taken in; None before the first.
         due_since: Since when a snapshot has been due; None where it was not at the last turn.
+        snapshot_made_at: When the newest snapshot was made: it answers the wishes from before it.
         training: Open wishes for a training, oldest first.
         audit: Open wishes for an audit round.
         has_changed: Annotations, images or parameters may differ from the newest snapshot; so they do before the first.
@@ -34,6 +35,7 @@ class TriggerState:
     max_wait_s: float = 0.0
     changed_at: datetime | None = None
     due_since: datetime | None = None
+    snapshot_made_at: datetime | None = None
     training: tuple[Trigger, ...] = ()
     audit: tuple[Trigger, ...] = ()
     has_changed: bool = True
@@ -78,6 +80,14 @@ def wished_training(state: TriggerState) -> str | None:
     return f"the training that {_whose(state.training)}" if state.training else None
 
 
+def wishes_snapshot(state: TriggerState) -> bool:
+    """Tell whether a wish for a training wants another snapshot: one from after the newest, with changes since.
+
+    While people label there are always changes; a wish that had its snapshot asks for no second one.
+    """
+    return state.has_changed and any(not _is_answered(state, trigger) for trigger in state.training)
+
+
 def due_audits(state: TriggerState) -> tuple[AuditWish, ...]:
     """Return the wishes that the age of the newest audit, or the use of the test set, gives rise to now.
 
@@ -119,11 +129,11 @@ def audit_words(state: TriggerState, n_left: int) -> list[str]:
 def training_outcome(
     state: TriggerState, training_key: str | None, active: Mapping[str, str], ended_badly: Mapping[str, str]
 ) -> str | None:
-    """Return what has become of the open wishes for a training; None while they still wait.
+    """Return what has become of wishes for a training that the newest snapshot answers; None while they still wait.
 
     The same snapshot, parameters and code are never trained twice, whoever wishes it.
     """
-    if training_key is None or state.has_changed:
+    if training_key is None:
         return None
     tag, job = training_key.partition(":")[0], f"train:{training_key}"
     if state.trained_as is not None:
@@ -144,13 +154,18 @@ def outcomes(
 ) -> dict[int, str]:
     """Return what ends open wishes now, in words by the wish's number."""
     trained = training_outcome(state, training_key, active, ended_badly)
-    ended = {trigger.id: trained for trigger in state.training} if trained else {}
+    answered = [t.id for t in state.training if not state.has_changed or _is_answered(state, t)]
+    ended = dict.fromkeys(answered, trained) if trained else {}
     for trigger in state.audit:
         if state.newest_audit and state.newest_audit[1] > trigger.created_at:
             ended[trigger.id] = f"audit round {state.newest_audit[0]} was opened"
         elif not n_left:
             ended[trigger.id] = "every photo of val and test groups was put before a human; import new ones"
     return ended
+
+
+def _is_answered(state: TriggerState, trigger: Trigger) -> bool:
+    return state.snapshot_made_at is not None and trigger.created_at < state.snapshot_made_at
 
 
 def _whose(triggers: Sequence[Trigger]) -> str:

@@ -37,6 +37,7 @@ def read_triggers(
         training=tuple(work.triggers.open(TriggerKind.TRAINING)),
         audit=tuple(work.triggers.open(TriggerKind.AUDIT)),
         has_changed=_has_changed(work, params, newest),
+        snapshot_made_at=newest.created_at if newest else None,
         trained_as=trained.version if trained else None,
         newest_audit=_newest_audit(work.rounds.all()),
         audit_max_age_days=rules.audit_max_age_days,

@@ -67,6 +67,10 @@ class DecidePromotion:
         test = self._test_set(tag)
         found = self._judge(test, champion, version, context.progress)
         with self.units() as work:
+            # Another worker may have decided meanwhile: a second decision could promote again what was rolled back.
+            known = work.models.decision_about(version)
+            if known:
+                return {"decision_id": known.id, "decision": known.decision.value}
             comparison = work.models.comparisons(test.truth_hash) + 1
             reasons = (*found.reasons, *_notes(test, comparison))
             evidence = {**found.evidence, "comparison": comparison, "test_hash": test.truth_hash}

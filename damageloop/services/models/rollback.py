@@ -83,6 +83,6 @@ def _target(champion: int, earlier: Sequence[int], to: int | None) -> int:
         known = ", ".join(str(version) for version in earlier)
         raise ConflictError(
             f"Version {to} is no champion from before version {champion}: one can go back to {known}. "
-            f"`damageloop promote {to}` makes any version champion."
+            f"`damageloop promote {to} --against-the-gate` makes any version champion."
         )
     return to

@@ -15,7 +15,7 @@ from typing import Any
 from damageloop.domain.class_change import ChangeKind, ClassChange, ClassList, changed
 from damageloop.domain.image import ImageStatus
 from damageloop.domain.release import with_current_names
-from damageloop.errors import NotFoundError
+from damageloop.errors import NotFoundError, UnavailableError
 from damageloop.params import Params
 from damageloop.ports import Clock, ReleaseStore
 from damageloop.ports.persistence import UnitOfWork, UnitOfWorkFactory
@@ -141,7 +141,14 @@ class ChangeClasses:
                 work.audit.add(actor, action, subject, said, self.clock.now())
             work.commit()
         predictions = self._rename_predictions(labels)
-        return AppliedClasses(labels.classes, len(images), predictions, self.set_tool_labels(params))
+        try:
+            is_tool_changed = self.set_tool_labels(params)
+        except UnavailableError as exc:
+            raise UnavailableError(
+                f"Parameters and annotations are changed, Label Studio is not yet: {exc} `damageloop labels apply` "
+                "finishes it."
+            ) from exc
+        return AppliedClasses(labels.classes, len(images), predictions, is_tool_changed)
 
     def _follow(self, work: UnitOfWork, labels: ClassList, images: list[int]) -> None:
         # Doubts are about what was said before.

@@ -129,7 +129,8 @@ def _stop_for_other_tool(work: UnitOfWork, known: dict[str, Any], found: ToolIde
     reason = (
         f"The Label Studio project is not the one this platform knows (project {known['project_id']} of "
         f"{known['project_created_at']}; found project {found.project_id} of {found.project_created_at}). "
-        "Nothing is read from it, so that its empty list is not taken for deletions."
+        "Nothing is read from it, so that its empty list is not taken for deletions. Put the former Label Studio back "
+        "from a backup (`damageloop restore`), and reading goes on by itself; a new project can't be taken over yet."
     )
     if work.facts.get(OTHER_TOOL) != reason:
         logger.error(reason)

@@ -195,3 +195,10 @@ def test_a_rule_of_reviewers_names_some() -> None:
     with pytest.raises(InvalidInputError, match=r"annotation\.resolve reviewer needs annotation\.reviewers"):
         make_params(annotation={"resolve": "reviewer"})
     assert make_params(annotation={"resolve": "reviewer", "reviewers": ["user-3"]}).annotation.reviewers == ("user-3",)
+
+
+def test_the_recall_asked_for_is_what_a_training_depends_on_where_it_is_set() -> None:
+    plain = make_params().hash()
+    assert make_params(serving={"dark_brightness": 40.0}).hash() == plain
+    asked = make_params(serving={"recall_target": 0.8}).hash()
+    assert len({plain, asked, make_params(serving={"class_recall": {"dent": 0.8}}).hash()}) == 3

@@ -14,8 +14,6 @@ from damageloop.domain.snapshot import (
     content_hash,
     counts,
     drawn_unlabeled,
-    missing_kinds,
-    problems,
     sharded,
 )
 from damageloop.domain.split import Split
@@ -68,27 +66,6 @@ def test_a_further_image_changes_its_own_shard_alone() -> None:
     rows = [entry(n * 16**62).manifest_row() for n in range(10)]
     before, after = sharded(rows[:-1]), sharded(rows)
     assert {shard for shard in after if after[shard] != before.get(shard)} == {"09"}
-
-
-def test_a_sound_and_complete_snapshot_has_no_problem() -> None:
-    assert problems(COMPLETE, CLASSES) == []
-
-
-def test_boxes_outside_and_unknown_classes_are_named_with_their_image() -> None:
-    outside = entry(0xABC, Split.TRAIN, LabeledBox("dent", Box(90, 70, 101, 80)))
-    unknown = entry(0xDEF, Split.VAL, LabeledBox("rust", Box(0, 0, 1, 1)))
-    found = problems([*COMPLETE, outside, unknown], CLASSES)
-    assert len(found) == 2
-    assert "dent box lies outside" in found[0]
-    assert "unknown class 'rust'" in found[1]
-    assert found[0].startswith(f"image {outside.sha256[:12]}")
-
-
-def test_each_split_needs_both_kinds() -> None:
-    assert len(missing_kinds([])) == 6
-    lacking = [e for e in COMPLETE if (e.split, e.verdict) != (Split.VAL, Verdict.CLEAN)]
-    assert missing_kinds(lacking) == ["val has not yet an image marked as no damage"]
-    assert missing_kinds(lacking) == problems(lacking, CLASSES)
 
 
 def test_counts_are_by_split_class_and_group() -> None:

@@ -62,3 +62,8 @@ def test_people_see_both_needs_and_what_is_free() -> None:
     assert in_words(Resources(2 * MIB, 3 * MIB, 512), Resources(4 * MIB, 5000 * MIB, 1024)) == (
         "needs 2 MiB of memory (4 MiB free), 3 MiB of disk (5,000 MiB free) and up to 512 open files (limit 1024)"
     )
+
+
+def test_on_a_gpu_the_batch_needs_no_memory_of_the_machine() -> None:
+    on_gpu = needs(replace(SIZE, is_on_gpu=True, batch_size=512))
+    assert on_gpu.memory_bytes == needs(replace(SIZE, batch_size=0)).memory_bytes < needs(SIZE).memory_bytes

@@ -220,3 +220,15 @@ def test_what_the_next_audit_waits_for_is_told() -> None:
         with_triggers(nothing_left, AUDITED, newest_audit=(1, ago(days=31))),
         "an audit is due, and none is left to draw",
     )
+
+
+def test_a_wish_that_had_its_snapshot_asks_for_no_second_one_while_people_go_on() -> None:
+    busy = {"has_changed": True, "changed_at": ago(seconds=5), "training": (wish(),)}
+    asked = with_triggers(SNAPSHOT, **busy, snapshot_made_at=ago(minutes=9))
+    assert "build_snapshot" in kinds(plan_loop(asked))
+    answered = with_triggers(SNAPSHOT, **busy, snapshot_made_at=ago(minutes=1))
+    assert kinds(plan_loop(answered)) == ["train_challenger"]
+    training = replace(answered, active={f"train:{KEY}": "10%"}, flights=frozenset({"train_challenger"}))
+    plan = plan_loop(training)
+    assert plan.jobs == ()
+    assert plan.outcomes == {7: "snapshot-0001 is being trained"}

@@ -41,6 +41,10 @@ class SqlAnnotations:
         elif annotation.updated_at < row.updated_at and (known_to is None or row.sequence > known_to):
             # Out of order: what is stored is newer than what this event tells.
             return False
+        elif row.image_id != annotation.image_id:
+            # A restored annotation tool gives its numbers anew: what the former one said must not be written over.
+            self._set_aside(row)
+            row = AnnotationRow(source=annotation.source, external_id=annotation.external_id, content_hash="")
         changed = row.content_hash != annotation.content_hash
         # Which of an image's annotations counts may change by who said the same again, or when.
         is_reordered = not changed and self._is_reordered(row, annotation)
@@ -71,10 +75,7 @@ class SqlAnnotations:
             row = self._find(source, external_id)
             if row is None or row.is_deleted:
                 continue
-            row.is_deleted = True
-            row.content_hash = to_annotation(row).content_hash
-            row.sequence = next_change(self._session)
-            self._session.flush()
+            self._mark_deleted(row)
             count += 1
         return count
 
@@ -227,6 +228,25 @@ class SqlAnnotations:
             return False
         others = (AnnotationRow.image_id == row.image_id, AnnotationRow.id != row.id, ~AnnotationRow.is_deleted)
         return self._session.scalar(select(AnnotationRow.id).where(*others).limit(1)) is not None
+
+    def _mark_deleted(self, row: AnnotationRow) -> None:
+        row.is_deleted = True
+        row.content_hash = to_annotation(row).content_hash
+        row.sequence = next_change(self._session)
+        self._session.flush()
+
+    def _set_aside(self, row: AnnotationRow) -> None:
+        """Keep what an annotation said, as a tombstone, under a number that the source never gives."""
+        name = aside = f"{row.external_id[:40]}@{row.updated_at:%Y%m%dT%H%M%S}"
+        n_taken = 1
+        while self._find(row.source, aside) is not None:
+            n_taken += 1
+            aside = f"{name}-{n_taken}"
+        row.external_id = aside
+        if not row.is_deleted:
+            self._mark_deleted(row)
+        # The new row that gets the number is inserted before other rows are updated.
+        self._session.flush()
 
     def _find(self, source: str, external_id: str) -> AnnotationRow | None:
         return self._session.scalar(
