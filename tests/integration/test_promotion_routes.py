@@ -159,7 +159,11 @@ def test_a_promotion_on_the_command_line_wants_the_gate_or_the_word(units: UnitO
     assert (forced["changed"], forced["promotion"]["note"]) == (True, "it was better")
 
 
-@pytest.mark.parametrize("words", [("promote", "1"), ("rollback",), ("promote", "--reason", "x")])
+def test_rollback_alone_is_a_whole_command() -> None:
+    assert run("rollback", "--json")["promotion"]["note"] == "no reason given"
+
+
+@pytest.mark.parametrize("words", [("promote",), ("promote", "--reason", "x"), ("rollback", "--to")])
 def test_wrong_use_exits_with_two(words: tuple[str, ...]) -> None:
     assert CliRunner().invoke(app, list(words)).exit_code == 2
 
