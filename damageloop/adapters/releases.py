@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
+from damageloop.adapters.durable import sync_folder
 from damageloop.domain.release import MANIFEST, ReleaseManifest, manifest_from_json, manifest_to_json
 from damageloop.errors import ConflictError, DamageloopError, InvalidInputError, NotFoundError, UnavailableError
 
@@ -114,7 +115,7 @@ class FolderReleaseStore:
 
     def _move_into_place(self, temporary: Path, version: int, complete: ReleaseManifest) -> ReleaseManifest:
         target = self._root / str(version)
-        _keep_names(temporary)
+        sync_folder(temporary)
         try:
             os.rename(temporary, target)
         except OSError:  # a folder that holds something is never replaced
@@ -127,18 +128,18 @@ class FolderReleaseStore:
                 ) from None
             self.folder(version)
             return known
-        _keep_names(self._root)
+        sync_folder(self._root)
         return complete
 
     def _replace(self, temporary: Path, version: int) -> None:
         """Put the folder in the place of the damaged one; who loads in between finds none, and tries again."""
         target = self._root / str(version)
         aside = self._root / f".{version}.{uuid.uuid4().hex}"
-        _keep_names(temporary)
+        sync_folder(temporary)
         if target.exists():
             os.rename(target, aside)
         os.rename(temporary, target)
-        _keep_names(self._root)
+        sync_folder(self._root)
         shutil.rmtree(aside, ignore_errors=True)
 
     def _manifest_for_repair(self, version: int, files: Mapping[str, Path]) -> ReleaseManifest:
@@ -195,14 +196,6 @@ def _to_disk(stream: IO[Any]) -> None:
     # A machine that loses its power must not leave a release with the right names and empty files.
     stream.flush()
     os.fsync(stream.fileno())
-
-
-def _keep_names(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _is_whole(path: Path, expected: str) -> bool:

@@ -32,6 +32,7 @@ from damageloop.adapters.backup.archive import ArchiveWriter, read_manifest, wri
 from damageloop.adapters.backup.database_dump import dump, has_tables, kind_of
 from damageloop.adapters.backup.file_copies import Tree, add_tree, size_of
 from damageloop.adapters.database.migrate import is_current, revision_of, sqlite_file
+from damageloop.adapters.durable import sync_folder
 from damageloop.bootstrap.backup_places import BACKUPS, DATABASE, WORKSPACE, Places, places, settings_that_are_set
 from damageloop.bootstrap.core import Core
 from damageloop.domain.backup import FORMAT, BackupManifest
@@ -97,7 +98,7 @@ def back_up(settings: Settings, target: Path | None, with_images: bool, say: Say
         if _forgotten(settings) != forgotten:
             raise ConflictError("An image was forgotten while the backup was made, so it was given up; make it again.")
         os.replace(work / "archive", archive)
-    _sync_folder(archive.parent)
+    sync_folder(archive.parent)
     _account(settings, archive)
     return Backup(archive, archive.stat().st_size, read_manifest(archive))
 
@@ -190,11 +191,3 @@ def _work_folder(parent: Path) -> Iterator[Path]:
             yield work
     finally:
         shutil.rmtree(work, ignore_errors=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

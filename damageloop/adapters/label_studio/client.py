@@ -121,14 +121,7 @@ class LabelStudioTool:
 
     def withdraw(self, task_ids: Sequence[int]) -> None:
         """Delete those of the tasks that are untouched; Label Studio itself tests it in the same request."""
-        for chunk in chunks(task_ids, BATCH):
-            self._session.request(
-                "POST",
-                "api/dm/actions/",
-                f"delete {len(chunk)} untouched tasks of project {self._project_id}",
-                {"id": "delete_tasks", "project": self._project_id},
-                selection(UNTOUCHED, chunk),
-            )
+        self._delete(task_ids, UNTOUCHED, "untouched tasks")
 
     def tasks_of(self, image_ids: Collection[int]) -> list[int]:
         """Return all tasks of these images, also those with work in them; one reading of all tasks."""
@@ -139,14 +132,7 @@ class LabelStudioTool:
     def forget(self, image_ids: Collection[int]) -> int:
         """Delete all tasks of these images with annotations, drafts and predictions; return how many went."""
         task_ids = self.tasks_of(image_ids)
-        for chunk in chunks(task_ids, BATCH):
-            self._session.request(
-                "POST",
-                "api/dm/actions/",
-                f"delete {len(chunk)} tasks of forgotten images in project {self._project_id}",
-                {"id": "delete_tasks", "project": self._project_id},
-                selection((), chunk),
-            )
+        self._delete(task_ids, (), "tasks of forgotten images")
         return len(task_ids)
 
     def reviews_since(self, mark: datetime | None) -> Iterable[ExternalReview]:
@@ -174,6 +160,17 @@ class LabelStudioTool:
         if absent := [image_id for image_id in wanted if image_id not in known]:
             raise UnavailableError(f"Label Studio holds no task for {len(absent)} imported images: {absent[:5]}.")
         return {image_id: known[image_id] for image_id in wanted}
+
+    def _delete(self, task_ids: Sequence[int], filters: Sequence[dict[str, Any]], what: str) -> None:
+        """Delete those of the tasks that pass the filters, with all that is in them."""
+        for chunk in chunks(task_ids, BATCH):
+            self._session.request(
+                "POST",
+                "api/dm/actions/",
+                f"delete {len(chunk)} {what} of project {self._project_id}",
+                {"id": "delete_tasks", "project": self._project_id},
+                selection(filters, chunk),
+            )
 
     def _create(self, draft: TaskDraft) -> None:
         """Create one task, so that no id of a deleted task comes back.

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
+from damageloop.adapters.database.base import CHUNK
 from damageloop.adapters.database.repositories.changes import next_change
 from damageloop.adapters.database.repositories.forgetting import unlabeled_before
 from damageloop.adapters.database.tables import (
@@ -25,9 +26,6 @@ from damageloop.domain.round import ItemState, RoundState
 from damageloop.domain.split import Split
 from damageloop.errors import NotFoundError
 from damageloop.ports import Clock
-
-# SQLite takes at most 32,766 variables in a statement; older builds 999.
-CHUNK = 900
 
 
 class SqlImages:

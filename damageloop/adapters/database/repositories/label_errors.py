@@ -8,8 +8,8 @@ from datetime import datetime
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from damageloop.adapters.database.base import CHUNK
 from damageloop.adapters.database.conversions import detections_from_json, detections_to_json
-from damageloop.adapters.database.repositories.images import CHUNK
 from damageloop.adapters.database.tables import LabelErrorRow
 from damageloop.domain.label_error import LabelError, LabelErrorState
 from damageloop.errors import NotFoundError

@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from damageloop.adapters.database.base import CHUNK
 from damageloop.adapters.database.conversions import detections_from_json, detections_to_json
 from damageloop.adapters.database.repositories.expiry import expire_evidence
-from damageloop.adapters.database.repositories.images import CHUNK
 from damageloop.adapters.database.repositories.relabeling import rename_predictions
 from damageloop.adapters.database.tables import EvidenceRow, ImageRow, PredictionRow, RefusedPredictionRow
 from damageloop.domain.image import ImageStatus

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from damageloop.adapters.database.base import CHUNK
 from damageloop.adapters.database.record_tables import AuditRow, RedactionRow, SecondOpinionRow, TriggerRow
 from damageloop.adapters.database.repositories.forgetting import forget_rows
 from damageloop.domain.audit import AuditEntry
@@ -16,9 +17,6 @@ from damageloop.domain.redaction import Redaction
 from damageloop.domain.second_opinion import OpinionKind, OpinionState, SecondOpinion
 from damageloop.domain.trigger import Trigger, TriggerKind, TriggerOrigin
 from damageloop.errors import NotFoundError
-
-# SQLite takes at most 999 variables in a statement in older builds.
-CHUNK = 900
 
 
 class SqlTriggers:

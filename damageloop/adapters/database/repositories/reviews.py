@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, aliased
 
+from damageloop.adapters.database.base import CHUNK
 from damageloop.adapters.database.conversions import boxes_from_json, boxes_to_json
 from damageloop.adapters.database.repositories.changes import last_change, last_changed_at, next_change
 from damageloop.adapters.database.repositories.expiry import expire_inbox
@@ -19,9 +20,6 @@ from damageloop.domain.image import ImageStatus
 from damageloop.domain.labels import FormerNames
 from damageloop.domain.split import Split
 from damageloop.ports.reviews import InboxEvent
-
-# SQLite takes at most 32,766 variables in a statement; older builds 999.
-CHUNK = 900
 
 
 class SqlAnnotations:

@@ -8,12 +8,10 @@ from datetime import datetime
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
+from damageloop.adapters.database.base import CHUNK
 from damageloop.adapters.database.tables import AnnotationRow, RoundItemRow, RoundRow
 from damageloop.domain.round import RANDOM_SHARES, ItemState, Round, RoundItem, RoundKind, RoundState, Share
 from damageloop.errors import NotFoundError
-
-# SQLite takes at most 999 variables in a statement in older builds.
-CHUNK = 900
 
 
 class SqlRounds:
