@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api.error_handlers import MEDIA_TYPE
-from api.schemas import Problem
+from api.schemas.pricing import Problem
 
 Responses = dict[int | str, dict[str, Any]]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from damageloop.adapters.coco import read_coco
-from damageloop.adapters.image_decoding import ImageLimits
-from damageloop.adapters.image_reader import LimitedImageReader
-from damageloop.adapters.yolo import DetectionRules
+from damageloop.adapters.engines.yolo import DetectionRules
+from damageloop.adapters.photos.decoding import ImageLimits
+from damageloop.adapters.photos.reader import LimitedImageReader
 from damageloop.domain.annotation import LabeledBox
 from damageloop.domain.correction import Corrections, Gesture, corrections
 from damageloop.domain.geometry import Box
@@ -82,7 +82,8 @@ def real_photos(annotations: Path, images: Path, classes: Sequence[str]) -> Iter
 def see(detector: Detector, photo: TruePhoto, params: Params) -> SeenPhoto:
     """Return all that the model says of a photo, decoded as the product decodes it."""
     reader = LimitedImageReader(ImageLimits(params.ingest.max_file_bytes, params.ingest.max_pixels, 1))
-    return SeenPhoto(photo.group, detector.detect(reader.decode(photo.content)).detections, photo.boxes)
+    seen = reader.read(photo.content, detector.manifest.image_size)
+    return SeenPhoto(photo.group, detector.detect(seen.pixels, seen.size_wh).detections, photo.boxes)
 
 
 def replay(photo: SeenPhoto, display_threshold: float) -> ReplayedReview:

@@ -23,7 +23,9 @@ from damageloop.loop_params import (
     StrategyParams,
     TriggerParams,
 )
+from damageloop.serving_params import ExportParams, ServingParams
 from damageloop.training_params import ModelParams, Positive, Section, SweepParams, TrainingParams, UnitShare
+from damageloop.valuation_params import ValuationParams
 
 
 class LabelParams(Section):
@@ -177,37 +179,6 @@ class CropParams(Section):
     per_job: Positive = 200
 
 
-class ServingParams(Section):
-    """What a pricing service is told.
-
-    Attributes:
-        recall_target: Share of the damages on val that working thresholds must find; None: they are where F1 is best.
-        class_recall: The same for single classes.
-        min_precision: No threshold is lowered below this precision on val to reach a recall.
-    """
-
-    default_threshold: UnitShare
-    recall_target: UnitShare | None = None
-    class_recall: dict[str, UnitShare] = Field(default_factory=dict)
-    min_precision: UnitShare = 0.2
-    none_probability_min: UnitShare
-    min_calibration_images: Positive
-    dark_brightness: float
-    min_brightness: float
-    min_sharpness: float
-    min_side_px: Positive
-    severity_moderate_from: UnitShare
-    severity_severe_from: UnitShare
-    max_images_per_request: Positive
-    max_request_bytes: Positive
-
-    @model_validator(mode="after")
-    def _severities_rise(self) -> ServingParams:
-        if self.severity_moderate_from > self.severity_severe_from:
-            raise ValueError("severity_moderate_from is not above severity_severe_from")
-        return self
-
-
 class Params(Section):
     """All parameters, one attribute for each section of params.yaml."""
 
@@ -230,6 +201,8 @@ class Params(Section):
     crops: CropParams = CropParams()
     retention: RetentionParams = RetentionParams()
     triggers: TriggerParams = TriggerParams()
+    export: ExportParams = ExportParams()
+    valuation: ValuationParams = ValuationParams()
 
     @model_validator(mode="after")
     def _freezes_nothing_untrained(self) -> Params:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from damageloop.errors import InvalidInputError
@@ -32,6 +32,12 @@ class Settings(BaseSettings):
     label_studio_port: int = 8080
     ml_backend_port: int = 9090
     mlflow_port: int = 5000
+    # Where other processes reach the API; in containers that is not localhost.
+    api_address: str = Field("", alias="DAMAGELOOP_API_URL")
+    api_surface: Literal["pricing", "operations", "all"] = "all"
+    # What runs the model where photos are answered: openvino, onnxruntime, or torch on a GPU.
+    engine: Literal["openvino", "onnxruntime", "torch"] = "openvino"
+    batch_store_url: str = ""
     log_level: str = "INFO"
 
     def __init__(self, **values: Any) -> None:
@@ -95,6 +101,11 @@ class Settings(BaseSettings):
         return self.release_store_url or str(self.root / "releases")
 
     @property
+    def batch_store(self) -> str:
+        """Return where photos of batches are kept until they are answered."""
+        return self.batch_store_url or str(self.root / "batches")
+
+    @property
     def dvc_remote(self) -> str:
         return self.dvc_remote_url or str(self.root / "dvc-remote")
 
@@ -112,7 +123,7 @@ class Settings(BaseSettings):
 
     @property
     def api_url(self) -> str:
-        return f"http://localhost:{self.api_port}"
+        return self.api_address or f"http://localhost:{self.api_port}"
 
     @property
     def ml_backend_url(self) -> str:

@@ -9,11 +9,11 @@ from fastapi import Path as PathParameter
 
 from api.dependencies import MAX_ID, Id, Services
 from api.openapi import problems
-from api.operation_schemas import JobSchema
 from api.routers.jobs import job_schema
-from api.schemas import Schema
+from api.schemas.operations import JobSchema
+from api.schemas.pricing import Schema
+from api.schemas.selection import EmbeddingMapSchema, MapPoint, MapRequest
 from api.security import require
-from api.selection_schemas import EmbeddingMapSchema, MapPoint, MapRequest
 from damageloop.domain.key import Scope
 
 router = APIRouter(

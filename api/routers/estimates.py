@@ -5,7 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends
 
 from api.dependencies import Services
-from api.estimate_schemas import (
+from api.openapi import problems
+from api.schemas.estimates import (
     ActionTimeSchema,
     ChampionEstimateSchema,
     EstimateSchema,
@@ -16,7 +17,6 @@ from api.estimate_schemas import (
     SecondsSchema,
     StoppingSchema,
 )
-from api.openapi import problems
 from api.security import require
 from damageloop.domain.key import Scope
 from damageloop.services.insight.kpis import KpiReport

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends
 
 from api.dependencies import Id, Services
 from api.openapi import problems
-from api.operation_schemas import ReasonSchema, RedactionSchema
+from api.schemas.operations import ReasonSchema, RedactionSchema
 from api.security import require
 from damageloop.domain.key import ApiKey, Scope
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from api.dependencies import Services
 from api.openapi import problems
 from api.redaction import without_paths
-from api.schemas import Health, Readiness
+from api.schemas.pricing import Health, Readiness
 from damageloop.errors import NoChampionError
 
 router = APIRouter(prefix="/health", tags=["health"])

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends
 
 from api.dependencies import Id, Services
 from api.openapi import problems
-from api.operation_schemas import ImageRequestSchema, ReasonSchema, SecondOpinionSchema
+from api.schemas.operations import ImageRequestSchema, ReasonSchema, SecondOpinionSchema
 from api.security import require
 from damageloop.domain.image_request import ImageRequest
 from damageloop.domain.key import ApiKey, Scope

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 
 from api.dependencies import Id, Services
 from api.openapi import Responses, problems
-from api.operation_schemas import ImageSchema, RoundItemSchema, SecondOpinionSchema, SimilarImagesSchema
+from api.schemas.operations import ImageSchema, RoundItemSchema, SecondOpinionSchema, SimilarImagesSchema
 from api.security import require
 from damageloop.domain.image import Image
 from damageloop.domain.key import Scope

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Depends, status
 
 from api.dependencies import After, Id, Limit, Services
 from api.openapi import problems
-from api.operation_schemas import JobSchema
 from api.redaction import without_paths
-from api.schemas import Page
+from api.schemas.operations import JobSchema
+from api.schemas.pricing import Page
 from api.security import require
 from damageloop.domain.job import Job
 from damageloop.domain.key import ApiKey, Scope

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, status
 
 from api.dependencies import Id, Services
 from api.openapi import problems
-from api.schemas import KeyRequest, KeySchema, NewKeySchema
+from api.schemas.pricing import KeyRequest, KeySchema, NewKeySchema
 from api.security import require
 from damageloop.domain.key import Scope
 

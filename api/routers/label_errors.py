@@ -8,11 +8,11 @@ from fastapi import APIRouter, Depends, Query, Security, status
 
 from api.dependencies import After, Limit, Services
 from api.openapi import problems
-from api.operation_schemas import JobSchema
 from api.routers.jobs import job_schema
-from api.schemas import Page
+from api.schemas.operations import JobSchema
+from api.schemas.pricing import Page
+from api.schemas.selection import DetectionSchema, LabelErrorSchema, SendRequest, SentLabelErrors
 from api.security import authenticated, require
-from api.selection_schemas import DetectionSchema, LabelErrorSchema, SendRequest, SentLabelErrors
 from damageloop.domain.key import ApiKey, Scope
 from damageloop.domain.label_error import UNDECIDED_STATES, LabelErrorState
 from damageloop.services.reviews.label_errors import ListedLabelError

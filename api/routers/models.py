@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends
 
 from api.dependencies import After, Id, Limit, Services
 from api.openapi import problems
-from api.operation_schemas import (
+from api.schemas.operations import (
     ChangedChampionSchema,
     DecisionSchema,
     ModelSchema,
@@ -17,7 +17,7 @@ from api.operation_schemas import (
     PromotionStepSchema,
     RollbackRequest,
 )
-from api.schemas import ModelCard, Page
+from api.schemas.pricing import ModelCard, Page
 from api.security import require
 from damageloop.domain.key import ApiKey, Scope
 from damageloop.domain.promotion import Promotion

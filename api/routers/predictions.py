@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api.dependencies import Services
 from api.openapi import photos_body, problems
-from api.schemas import PredictionAnswer
+from api.schemas.pricing import PredictionAnswer
 from api.security import require
 from api.uploads import read_photos
 from damageloop.domain.key import Scope

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Depends, status
 
 from api.dependencies import After, Id, Limit, Services
 from api.openapi import problems
-from api.operation_schemas import (
+from api.routers.jobs import job_schema
+from api.schemas.operations import (
     JobSchema,
     QuarantinedSchema,
     RoundItemSchema,
@@ -16,8 +17,7 @@ from api.operation_schemas import (
     RoundRequest,
     RoundSchema,
 )
-from api.routers.jobs import job_schema
-from api.schemas import Page
+from api.schemas.pricing import Page
 from api.security import require
 from damageloop.domain.key import ApiKey, Scope
 

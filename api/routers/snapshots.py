@@ -8,9 +8,9 @@ from fastapi import APIRouter, Depends, Path
 
 from api.dependencies import After, Limit, Services
 from api.openapi import problems
-from api.schemas import Page
+from api.schemas.pricing import Page
+from api.schemas.snapshots import SnapshotCheckSchema, SnapshotDiffSchema, SnapshotSchema
 from api.security import require
-from api.snapshot_schemas import SnapshotCheckSchema, SnapshotDiffSchema, SnapshotSchema
 from damageloop.domain.key import Scope
 
 Name = Annotated[str, Path(pattern=r"^(\d{1,9}|snapshot-\d{4,9})$", description="Number or tag of a snapshot.")]

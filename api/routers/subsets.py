@@ -8,9 +8,9 @@ from fastapi import APIRouter, Depends, Security, status
 
 from api.dependencies import After, Id, Limit, Services
 from api.openapi import problems
-from api.schemas import Page
+from api.schemas.pricing import Page
+from api.schemas.selection import SubsetChange, SubsetFilter, SubsetRequest, SubsetSchema, SubsetWithImages
 from api.security import authenticated, require
-from api.selection_schemas import SubsetChange, SubsetFilter, SubsetRequest, SubsetSchema, SubsetWithImages
 from damageloop.domain.key import ApiKey, Scope
 from damageloop.domain.subset import Subset, SubsetQuery
 

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Depends, status
 
 from api.dependencies import After, Id, Limit, Services
 from api.openapi import problems
-from api.operation_schemas import TriggerRequest, TriggerSchema
-from api.schemas import Page
+from api.schemas.operations import TriggerRequest, TriggerSchema
+from api.schemas.pricing import Page
 from api.security import require
 from damageloop.domain.key import ApiKey, Scope
 

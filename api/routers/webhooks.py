@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api.dependencies import Services
 from api.openapi import problems
-from api.schemas import EventAccepted
+from api.schemas.pricing import EventAccepted
 from api.security import require_webhook_secret
 from damageloop.errors import InvalidInputError
 

@@ -15,7 +15,7 @@ from active_learning.review_time import expected_seconds
 from benchmarks.learning_curve.network import head_inputs
 from benchmarks.learning_curve.tensors import autocast
 from benchmarks.learning_curve.training import Bench
-from damageloop.adapters.yolo import DetectionRules, RawOutput, decode
+from damageloop.adapters.engines.yolo import DetectionRules, RawOutput, decode
 from damageloop.domain.evaluation import ImageEvaluation, evaluate_image
 from damageloop.domain.prediction import DetectorAnswer
 from damageloop.services.rounds.detection_arrays import detection_arrays

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from benchmarks.learning_curve.network import Split, Tensors, run_frozen
 from benchmarks.learning_curve.photos import Photo
-from damageloop.adapters.yolo import Letterbox, letterbox
+from damageloop.adapters.engines.yolo import Letterbox, letterbox
 
 _BATCH = 16
 _LARGEST_HALF = 65504.0

@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from damageloop.adapters.file_tree import FileTree, write_file
-from damageloop.adapters.image_decoding import (
+from damageloop.adapters.photos.decoding import (
     EXTENSIONS,
     ImageLimits,
     decode,
@@ -20,11 +20,11 @@ from damageloop.adapters.image_decoding import (
     orientation,
     rgb_pixels,
 )
-from damageloop.adapters.image_quality import measure_quality, perceptual_hash
-from damageloop.adapters.jpeg_segments import BrokenJpegError, strip_metadata
+from damageloop.adapters.photos.jpeg_segments import BrokenJpegError, strip_metadata
+from damageloop.adapters.photos.quality import measure_quality, perceptual_hash
 from damageloop.domain.image import StoredImage, store_key
 from damageloop.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
-from damageloop.ports import ExaminedImage, RgbImage
+from damageloop.ports import ExaminedImage, Photo, RgbImage
 
 _KEY = re.compile(r"sha256/[0-9a-f]{2}/(?P<sha256>[0-9a-f]{64})\.(jpg|png|webp)")
 _JPEG_QUALITY = 95
@@ -84,6 +84,11 @@ class FsspecImageStore:
     def load(self, store_key: str) -> RgbImage:
         """Return the upright pixels, shape (height, width, 3), uint8 RGB."""
         return decode_rgb(self.read(store_key), _NO_LIMITS)
+
+    def photo(self, store_key: str, side_px: int) -> Photo:
+        """Return the photo."""
+        pixels = self.load(store_key)
+        return Photo(pixels, (pixels.shape[1], pixels.shape[0]))
 
     def link(self, store_key: str, target: Path) -> None:
         """Make the bytes appear at `target` and check their hash; what was there is replaced.

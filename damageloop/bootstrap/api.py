@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 from damageloop.adapters.clock import SystemClock
 from damageloop.adapters.dvc import DvcSnapshotStore
 from damageloop.adapters.identifiers import time_ordered_id
-from damageloop.adapters.image_decoding import ImageLimits
-from damageloop.adapters.image_reader import LimitedImageReader
 from damageloop.adapters.images import FsspecImageStore
 from damageloop.adapters.maps import FileMapStore
+from damageloop.adapters.photos.decoding import ImageLimits
+from damageloop.adapters.photos.reader import LimitedImageReader
+from damageloop.adapters.photos.thumbnail import shrink
 from damageloop.adapters.releases import FolderReleaseStore
 from damageloop.adapters.secrets import Secrets
-from damageloop.adapters.thumbnail import shrink
 from damageloop.bootstrap.background_nudge import BackgroundNudge
 from damageloop.bootstrap.background_queue import BackgroundQueue
 from damageloop.bootstrap.champion import make_champion_loader

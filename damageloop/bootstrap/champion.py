@@ -17,8 +17,8 @@ def make_champion_loader(settings: Settings, params: Params, units: UnitOfWorkFa
     """Return a loader that has not started to follow promotions."""
 
     def make_detector(folder: Path, manifest: ReleaseManifest) -> Detector:
-        from damageloop.adapters.openvino import OpenVinoDetector
-        from damageloop.adapters.yolo import DetectionRules
+        from damageloop.adapters.engines.openvino import OpenVinoDetector
+        from damageloop.adapters.engines.yolo import DetectionRules
 
         score = params.score
         rules = DetectionRules(score.confidence_floor, score.nms_iou, score.max_detections)

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
     from damageloop.adapters.celery import CeleryJobQueue
     from damageloop.adapters.dvc import DvcSnapshotStore
+    from damageloop.adapters.engines.yolo import DetectionRules
     from damageloop.adapters.features.store import ParquetFeatureStore
     from damageloop.adapters.images import FsspecImageStore
     from damageloop.adapters.label_studio.client import LabelStudioTool
     from damageloop.adapters.maps import FileMapStore
     from damageloop.adapters.mlflow import MlflowRegistry
     from damageloop.adapters.releases import FolderReleaseStore
-    from damageloop.adapters.yolo import DetectionRules
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 # In a checkout these lie in the root; a wheel has them inside the package.
@@ -151,7 +151,7 @@ class Core:
 
     @property
     def detection_rules(self) -> DetectionRules:
-        from damageloop.adapters.yolo import DetectionRules
+        from damageloop.adapters.engines.yolo import DetectionRules
 
         score = self.params.score
         return DetectionRules(score.confidence_floor, score.nms_iou, score.max_detections)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from damageloop.adapters.image_decoding import ImageLimits
-from damageloop.adapters.image_reader import LimitedImageReader
+from damageloop.adapters.photos.decoding import ImageLimits
+from damageloop.adapters.photos.reader import LimitedImageReader
 from damageloop.bootstrap.core import Core
 from damageloop.services.models.evaluate_model import EvaluateModel
 
@@ -15,7 +15,7 @@ def make_evaluate_model(core: Core, version: int) -> EvaluateModel:
         NotFoundError: If there is no release of it.
         ConflictError: If its files are damaged.
     """
-    from damageloop.adapters.openvino import OpenVinoDetector
+    from damageloop.adapters.engines.openvino import OpenVinoDetector
 
     ingest = core.params.ingest
     folder, manifest = core.releases.folder(version), core.releases.manifest(version)

@@ -117,7 +117,7 @@ class Worker:
 
     def load_detector(self, version: int) -> Detector:
         """Return the detector of a version from its verified release folder."""
-        from damageloop.adapters.openvino import OpenVinoDetector
+        from damageloop.adapters.engines.openvino import OpenVinoDetector
 
         folder = self.core.releases.folder(version)
         # Under the names that classes have now, as everything else in the database.
@@ -136,10 +136,10 @@ class Worker:
     def load_describer(self, source: str) -> Describe:
         """Return what makes the embeddings of a source that is no version of ours."""
         if source == PIXELS:
-            from damageloop.adapters.pixel_features import pixel_features
+            from damageloop.adapters.photos.pixel_features import pixel_features
 
             return pixel_features
-        from damageloop.adapters.openvino import OpenVinoDetector
+        from damageloop.adapters.engines.openvino import OpenVinoDetector
 
         releases = self.core.feature_releases(source)
         manifest = releases.manifest(FEATURE_VERSION)

@@ -61,6 +61,10 @@ class Box:
             and self.y_max <= height + tolerance_px
         )
 
+    def scaled(self, across: float, down: float) -> Box:
+        """Return the box in an image that is `across` times as wide and `down` times as high."""
+        return Box(self.x_min * across, self.y_min * down, self.x_max * across, self.y_max * down)
+
     def clipped(self, size_wh: tuple[int, int]) -> Box | None:
         """Return the part inside the image, or None when nothing is left."""
         width, height = size_wh

@@ -50,6 +50,7 @@ class JobKind(StrEnum):
     FOLLOW_PROMOTION = "follow_promotion"
     SECOND_OPINIONS = "second_opinions"
     FORGET = "forget"
+    PREDICT_BATCH = "predict_batch"
 
 
 QUEUE_OF_KIND = {
@@ -60,6 +61,7 @@ QUEUE_OF_KIND = {
     JobKind.SWEEP: Queue.TRAINING,
     JobKind.FIND_LABEL_ERRORS: Queue.TRAINING,
     JobKind.EMBED_CROPS: Queue.INFERENCE,
+    JobKind.PREDICT_BATCH: Queue.INFERENCE,
 }
 
 

@@ -47,6 +47,14 @@ class DetectorAnswer:
     top_score: float
     box_features: NDArray[np.float32] | None = None
 
+    def told_in(self, seen_wh: tuple[int, int], size_wh: tuple[int, int]) -> DetectorAnswer:
+        """Return the answer to a reduced copy of size `seen_wh` with boxes in the pixels of the photo itself."""
+        if seen_wh == size_wh:
+            return self
+        across, down = size_wh[0] / seen_wh[0], size_wh[1] / seen_wh[1]
+        moved = (replace(found, box=found.box.scaled(across, down)) for found in self.detections)
+        return replace(self, detections=tuple(moved))
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Any
 
 from damageloop.domain.labels import FormerNames
@@ -10,6 +11,22 @@ from damageloop.domain.outcome import NoneCalibration
 
 # Its name in the release's folder, and among the run's files in the registry.
 MANIFEST = "manifest.json"
+
+
+class Precision(StrEnum):
+    """What the numbers of a model are computed in."""
+
+    F32 = "f32"
+    BF16 = "bf16"
+    INT8 = "int8"
+
+
+class InputShape(StrEnum):
+    """Shapes of a network's input: a side of `image_size`, the other as long or three quarters of it."""
+
+    SQUARE = "square"
+    LANDSCAPE = "landscape"
+    PORTRAIT = "portrait"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +37,7 @@ class ReleaseManifest:
         files: sha256 by file name; a file that differs is refused.
         thresholds: Working threshold by class, set on `val`.
         source: Where it came from: snapshot, git tag, MLflow run and version, code revision, base weights.
+        card: What people should know of it; see `domain.model_card`. Empty in releases from before there were cards.
     """
 
     model_version: int
@@ -30,6 +48,7 @@ class ReleaseManifest:
     thresholds: dict[str, float]
     none_calibration: NoneCalibration | None
     source: dict[str, Any]
+    card: dict[str, Any] = field(default_factory=dict)
 
 
 def with_current_names(manifest: ReleaseManifest, former: FormerNames) -> ReleaseManifest:
@@ -54,6 +73,8 @@ def manifest_to_json(manifest: ReleaseManifest) -> dict[str, Any]:
         "thresholds": dict(manifest.thresholds),
         "none_calibration": calibration_to_json(fit),
         "source": dict(manifest.source),
+        # Left out where there is none: manifests from before there were cards keep their hash.
+        **({"card": dict(manifest.card)} if manifest.card else {}),
     }
 
 
@@ -68,6 +89,7 @@ def manifest_from_json(content: dict[str, Any]) -> ReleaseManifest:
         thresholds={name: float(value) for name, value in content["thresholds"].items()},
         none_calibration=calibration_from_json(content["none_calibration"]),
         source=dict(content["source"]),
+        card=dict(content.get("card", {})),
     )
 
 

@@ -13,20 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from damageloop.domain.annotation import LabeledBox, Verdict
-from damageloop.domain.image import ImageQuality, StoredImage
+from damageloop.domain.image import StoredImage
 from damageloop.domain.job import JobRequest
 from damageloop.domain.label_error import JudgedImage, LabelCheck
-from damageloop.domain.prediction import Detection, DetectorAnswer, PreAnnotation
-from damageloop.domain.release import ReleaseManifest
+from damageloop.domain.prediction import Detection, PreAnnotation
+from damageloop.ports.detector import Detector as Detector
 from damageloop.ports.features import BoxFeatures as BoxFeatures
 from damageloop.ports.features import FeatureStore as FeatureStore
+from damageloop.ports.photos import ImageReader as ImageReader
+from damageloop.ports.photos import Photo as Photo
+from damageloop.ports.photos import RgbImage as RgbImage
 from damageloop.ports.releases import ModelRegistry as ModelRegistry
 from damageloop.ports.releases import ReleaseStore as ReleaseStore
 from damageloop.ports.snapshots import SnapshotDraft as SnapshotDraft
 from damageloop.ports.snapshots import SnapshotStore as SnapshotStore
 from damageloop.ports.snapshots import WrittenSnapshot as WrittenSnapshot
-
-RgbImage = NDArray[np.uint8]
 
 
 class Clock(Protocol):
@@ -66,6 +67,9 @@ class ImageStore(Protocol):
     def load(self, store_key: str) -> RgbImage:
         """Return the upright pixels, shape (height, width, 3), uint8 RGB."""
 
+    def photo(self, store_key: str, side_px: int) -> Photo:
+        """Return the photo, reduced no further than to `side_px` on its longer side."""
+
     def link(self, store_key: str, target: Path) -> None:
         """Make the bytes appear at `target` (hard link where that works, else a copy) and check their hash."""
 
@@ -77,27 +81,6 @@ class ImageStore(Protocol):
 
     def redacted(self) -> frozenset[str]:
         """Return the hashes of images that were forgotten."""
-
-
-class ImageReader(Protocol):
-    """Turns untrusted bytes into pixels that are judged once and not kept."""
-
-    def decode(self, content: bytes) -> RgbImage:
-        """Return the upright pixels, shape (height, width, 3), uint8 RGB. Raises InvalidImageError."""
-
-    def quality(self, image: RgbImage) -> ImageQuality:
-        """Return brightness, contrast and sharpness."""
-
-
-class Detector(Protocol):
-    """A loaded model."""
-
-    @property
-    def manifest(self) -> ReleaseManifest:
-        """What is loaded."""
-
-    def detect(self, image: RgbImage) -> DetectorAnswer:
-        """Return detections, embedding and the highest score of one upright RGB image. Safe to call from threads."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,12 @@ from damageloop.domain.split import Split
 from damageloop.domain.subset import Subset
 from damageloop.ports.jobs import JobRepository
 from damageloop.ports.models import ModelRepository, SnapshotRepository
+from damageloop.ports.pricing import (
+    BatchRepository,
+    FeedbackRepository,
+    IdempotencyRepository,
+    ValuationRepository,
+)
 from damageloop.ports.records import (
     AuditRepository,
     RedactionRepository,
@@ -272,6 +278,10 @@ class UnitOfWork(Protocol):
     second_opinions: SecondOpinionRepository
     redactions: RedactionRepository
     audit: AuditRepository
+    idempotency: IdempotencyRepository
+    valuations: ValuationRepository
+    feedback: FeedbackRepository
+    batches: BatchRepository
 
     def __enter__(self) -> Self: ...
     def __exit__(

@@ -40,7 +40,11 @@ class FakeDetector:
     before: Callable[[RgbImage], None] = lambda image: None
     n_calls: int = 0
 
-    def detect(self, image: RgbImage) -> DetectorAnswer:
+    @property
+    def n_parallel(self) -> int:
+        return 1
+
+    def detect(self, image: RgbImage, size_wh: tuple[int, int] | None = None) -> DetectorAnswer:
         self.n_calls += 1
         self.before(image)
         top_score = (

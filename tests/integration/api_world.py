@@ -15,8 +15,8 @@ from api.main import Surface, create_app
 from damageloop.adapters.identifiers import time_ordered_id
 from damageloop.adapters.images import FsspecImageStore, ImageLimits
 from damageloop.adapters.maps import FileMapStore
+from damageloop.adapters.photos.thumbnail import shrink
 from damageloop.adapters.releases import FolderReleaseStore
-from damageloop.adapters.thumbnail import shrink
 from damageloop.bootstrap.api import ApiServices, make_image_reader
 from damageloop.bootstrap.champions import make_champions
 from damageloop.bootstrap.curation import make_curation

@@ -64,7 +64,7 @@ def _value(column: Column[Any], number: int) -> Any:
     """Return a value of the column's type, another for each row; a reference is to a row that is there by then."""
     for key in column.foreign_keys:
         is_own = key.column.table is column.table
-        return number if not is_own else (None, 1)[number - 1]
+        return _value(key.column, number) if not is_own else (None, 1)[number - 1]
     values = {
         sa.JSON: {"number": [number, 0.5, None, "ä"]},
         sa.Boolean: number % 2 == 0,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from damageloop.adapters.pixel_features import pixel_features
+from damageloop.adapters.photos.pixel_features import pixel_features
 from damageloop.domain.annotation import LabeledBox
 from damageloop.domain.geometry import Box
 from damageloop.domain.image import Origin
@@ -100,7 +100,11 @@ class VersionDetector:
 
     manifest: ReleaseManifest
 
-    def detect(self, image: RgbImage) -> DetectorAnswer:
+    @property
+    def n_parallel(self) -> int:
+        return 1
+
+    def detect(self, image: RgbImage, size_wh: tuple[int, int] | None = None) -> DetectorAnswer:
         number = int(image[0, 0, 0])
         if self.manifest.model_version == 1 and self.manifest.source.get("snapshot") is None:
             boxes = [] if number % 3 else [Detection("dent", 0.4, Box(60, 50, 90, 70), (0.1, 0.4), 0.5)]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from damageloop.adapters.thumbnail import shrink
+from damageloop.adapters.photos.thumbnail import shrink
 from damageloop.domain.image import Origin
 from damageloop.domain.key import Scope
 from damageloop.domain.split import Split

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from damageloop.adapters.openvino import OpenVinoDetector, load_openvino
-from damageloop.adapters.yolo import DetectionRules
+from damageloop.adapters.engines.openvino import OpenVinoDetector, load_openvino
+from damageloop.adapters.engines.yolo import DetectionRules
 from damageloop.domain.release import ReleaseManifest
 from damageloop.errors import ConflictError, DamageloopError, InvalidInputError, NotFoundError
 from damageloop.ports import Detector, RgbImage
@@ -215,8 +215,8 @@ def test_weights_are_never_fetched_and_never_run(tmp_path: Path) -> None:
 def test_the_serving_side_loads_no_torch_and_no_telemetry(release: Path) -> None:
     script = (
         "import sys, pathlib, numpy\n"
-        "from damageloop.adapters.openvino import OpenVinoDetector\n"
-        "from damageloop.adapters.yolo import DetectionRules\n"
+        "from damageloop.adapters.engines.openvino import OpenVinoDetector\n"
+        "from damageloop.adapters.engines.yolo import DetectionRules\n"
         "from damageloop.domain.release import ReleaseManifest\n"
         f"manifest = ReleaseManifest(1, {LABELS!r}, {SIZE}, 'f32', {{}}, {{}}, None, {{}})\n"
         f"detector = OpenVinoDetector(pathlib.Path({str(release)!r}), manifest, DetectionRules(0.3, 0.6, 50))\n"

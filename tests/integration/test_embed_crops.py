@@ -44,7 +44,11 @@ class Detector:
 
     shapes: list[tuple[int, int]] = field(default_factory=list)
 
-    def detect(self, image: RgbImage) -> DetectorAnswer:
+    @property
+    def n_parallel(self) -> int:
+        return 1
+
+    def detect(self, image: RgbImage, size_wh: tuple[int, int] | None = None) -> DetectorAnswer:
         height, width = image.shape[:2]
         self.shapes.append((width, height))
         return DetectorAnswer((), np.array([image.mean(), width, height], dtype=np.float32), 0.0)

@@ -14,8 +14,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from damageloop.adapters.coco import read_coco
-from damageloop.adapters.image_decoding import ImageLimits
-from damageloop.adapters.image_reader import LimitedImageReader
+from damageloop.adapters.photos.decoding import ImageLimits
+from damageloop.adapters.photos.reader import LimitedImageReader
 from damageloop.cli.app import app
 from damageloop.domain.geometry import Box
 from damageloop.domain.prediction import Detection, DetectorAnswer
@@ -42,7 +42,11 @@ class Seer:
     found: Mapping[int, Detection]
     manifest: ReleaseManifest = MANIFEST
 
-    def detect(self, image: RgbImage) -> DetectorAnswer:
+    @property
+    def n_parallel(self) -> int:
+        return 1
+
+    def detect(self, image: RgbImage, size_wh: tuple[int, int] | None = None) -> DetectorAnswer:
         found = self.found.get(int(image[0, 0, 0]))
         return DetectorAnswer((found,) if found else (), np.zeros(4, dtype=np.float32), 0.5)
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from damageloop.adapters.image_decoding import ImageLimits, decode_rgb
-from damageloop.adapters.image_quality import measure_quality
 from damageloop.adapters.images import FsspecImageStore
+from damageloop.adapters.photos.decoding import ImageLimits, decode_rgb
+from damageloop.adapters.photos.quality import measure_quality
 from damageloop.domain.image import StoredImage, store_key
 from damageloop.errors import ConflictError, InvalidImageError, InvalidInputError, NotFoundError
 

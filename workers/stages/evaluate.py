@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from damageloop.adapters.yolo import DetectionRules
+from damageloop.adapters.engines.yolo import DetectionRules
 from damageloop.domain.annotation import Verdict
 from damageloop.domain.calibration import fit_none_calibration
 from damageloop.domain.evaluation import ImageEvaluation, evaluate_image, figures

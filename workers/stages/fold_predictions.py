@@ -16,10 +16,10 @@ from typing import Any
 import yaml
 
 from damageloop.adapters.database.conversions import detections_to_json
+from damageloop.adapters.engines.yolo import DetectionRules
 from damageloop.adapters.fold_runner import FOLDS, REQUEST
 from damageloop.adapters.provenance import file_sha256
 from damageloop.adapters.weights import Base, find_base
-from damageloop.adapters.yolo import DetectionRules
 from damageloop.domain import snapshot
 from damageloop.domain.folds import deal_folds
 from damageloop.domain.release import ReleaseManifest

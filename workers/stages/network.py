@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from damageloop.adapters.yolo import DetectionRules, Floats, Letterbox, RawOutput, decode, letterbox, size_wh
+from damageloop.adapters.engines.yolo import DetectionRules, Floats, Letterbox, RawOutput, decode, letterbox, size_of
 from damageloop.domain.prediction import DetectorAnswer
 from damageloop.domain.release import ReleaseManifest
 from damageloop.errors import InvalidInputError, NotFoundError
@@ -122,10 +122,16 @@ class TorchDetector:
         """What is loaded."""
         return self._manifest
 
-    def detect(self, image: RgbImage) -> DetectorAnswer:
+    @property
+    def n_parallel(self) -> int:
+        """Return how many images it is worth to have in work at a time."""
+        return 1
+
+    def detect(self, image: RgbImage, size_wh: tuple[int, int] | None = None) -> DetectorAnswer:
         """Return what the model says of one upright RGB image. Safe to call from threads."""
         raw, frame = self.forward(image)
-        return decode(raw, frame, size_wh(image), self._manifest.labels, self._rules)
+        answer = decode(raw, frame, size_of(image), self._manifest.labels, self._rules)
+        return answer if size_wh is None else answer.told_in(size_of(image), size_wh)
 
     def forward(self, image: RgbImage) -> tuple[RawOutput, Letterbox]:
         """Return what the network gives before boxes are chosen, and the frame it saw."""

@@ -12,13 +12,13 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from damageloop.adapters.openvino import MODEL_FILE, WEIGHTS_FILE, OpenVinoDetector, load_openvino
-from damageloop.adapters.yolo import (
+from damageloop.adapters.engines.openvino import MODEL_FILE, WEIGHTS_FILE, OpenVinoDetector, load_openvino
+from damageloop.adapters.engines.yolo import (
     DetectionRules,
     Letterbox,
     RawOutput,
     decode,
-    size_wh,
+    size_of,
     to_image_pixels,
 )
 from damageloop.domain.geometry import boxes_array, iou_matrix
@@ -123,8 +123,8 @@ def agreement(
 def _compare(first: Engine, second: Engine, image: RgbImage, labels: tuple[str, ...]) -> Agreement:
     (a, frame), (b, _) = first.forward(image), second.forward(image)
     is_candidate = a.output0[4:].max(axis=0) >= _CHECK_RULES.confidence_floor
-    boxes = [to_image_pixels(raw.output0[:4, is_candidate].T, frame, size_wh(image)) for raw in (a, b)]
-    answers = [decode(raw, frame, size_wh(image), labels, _CHECK_RULES).detections for raw in (a, b)]
+    boxes = [to_image_pixels(raw.output0[:4, is_candidate].T, frame, size_of(image)) for raw in (a, b)]
+    answers = [decode(raw, frame, size_of(image), labels, _CHECK_RULES).detections for raw in (a, b)]
     return Agreement(
         n_images=1,
         n_detections=len(answers[0]),

@@ -23,7 +23,7 @@ from ultralytics.data import build_dataloader
 from ultralytics.data.dataset import YOLODataset
 from ultralytics.utils.torch_utils import ModelEMA, autocast, unwrap_model
 
-from damageloop.adapters.yolo import DetectionRules
+from damageloop.adapters.engines.yolo import DetectionRules
 from damageloop.params import Params
 from damageloop.training_params import SemiSupervisedParams
 from workers.stages.pseudo_labels import (

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from damageloop.adapters.yolo import (
+from damageloop.adapters.engines.yolo import (
     MIN_BOX_SIDE_PX,
     DetectionRules,
     Letterbox,

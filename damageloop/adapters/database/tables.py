@@ -232,6 +232,13 @@ class KeyRow(Base):
     created_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
+    # Its first characters, by which people tell keys apart; None of keys from before they were kept.
+    hint: Mapped[str | None] = mapped_column(String(16))
+    expires_at: Mapped[datetime | None]
+    # The key that takes its place.
+    replaced_by: Mapped[int | None]
+    # Requests that it may make in a minute; None: as `serving` says.
+    requests_per_minute: Mapped[int | None]
 
 
 class EvidenceRow(Base):
@@ -239,7 +246,8 @@ class EvidenceRow(Base):
     request_id: Mapped[str] = mapped_column(String(36), primary_key=True)
     model_version: Mapped[int]
     answer: Mapped[dict[str, Any]]
-    created_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(index=True)
+    api_key_id: Mapped[int | None]
 
 
 class FactRow(Base):

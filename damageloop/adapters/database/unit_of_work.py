@@ -11,7 +11,10 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
+from damageloop.adapters.database.repositories.batches import SqlBatches
 from damageloop.adapters.database.repositories.changes import CLOCK
+from damageloop.adapters.database.repositories.feedback import SqlFeedback
+from damageloop.adapters.database.repositories.idempotency import SqlIdempotency
 from damageloop.adapters.database.repositories.image_requests import SqlImageRequests
 from damageloop.adapters.database.repositories.images import SqlImages
 from damageloop.adapters.database.repositories.jobs import SqlJobs
@@ -28,6 +31,7 @@ from damageloop.adapters.database.repositories.records import (
 from damageloop.adapters.database.repositories.reviews import SqlAnnotations, SqlInbox
 from damageloop.adapters.database.repositories.rounds import SqlRounds
 from damageloop.adapters.database.repositories.subsets import SqlSubsets
+from damageloop.adapters.database.repositories.valuations import SqlValuations
 from damageloop.errors import InvalidInputError, UnavailableError
 from damageloop.ports import Clock
 from damageloop.ports.jobs import JobRepository
@@ -42,6 +46,12 @@ from damageloop.ports.persistence import (
     PredictionRepository,
     RoundRepository,
     SubsetRepository,
+)
+from damageloop.ports.pricing import (
+    BatchRepository,
+    FeedbackRepository,
+    IdempotencyRepository,
+    ValuationRepository,
 )
 from damageloop.ports.records import (
     AuditRepository,
@@ -144,6 +154,10 @@ class SqlUnitOfWork:
     second_opinions: SecondOpinionRepository
     redactions: RedactionRepository
     audit: AuditRepository
+    idempotency: IdempotencyRepository
+    valuations: ValuationRepository
+    feedback: FeedbackRepository
+    batches: BatchRepository
 
     def __init__(self, engine: Engine, clock: Clock, read_only: bool = False) -> None:
         self._engine = reading(engine) if read_only else engine
@@ -171,6 +185,10 @@ class SqlUnitOfWork:
         self.second_opinions = SqlSecondOpinions(session)
         self.redactions = SqlRedactions(session)
         self.audit = SqlAudit(session)
+        self.idempotency = SqlIdempotency(session)
+        self.valuations = SqlValuations(session)
+        self.feedback = SqlFeedback(session)
+        self.batches = SqlBatches(session)
         return self
 
     def __exit__(

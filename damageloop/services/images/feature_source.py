@@ -5,7 +5,7 @@ from __future__ import annotations
 from damageloop.params import NO_BASE, Params
 from damageloop.ports.persistence import UnitOfWork
 
-# Color and texture of `adapters.pixel_features`; the number rises when the features change.
+# Color and texture of `adapters.photos.pixel_features`; the number rises when the features change.
 PIXELS = "pixels-1"
 # The source whose network `RegisterBase` released for embeddings only, since its head knows other classes.
 BASE_FEATURES = "features.base"

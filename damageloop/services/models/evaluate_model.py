@@ -93,16 +93,16 @@ class EvaluateModel:
         for number, path in enumerate(files):
             progress(number, len(files))
             try:
-                pixels = self.reader.decode(_content(path))
+                photo = self.reader.read(_content(path), self.detector.manifest.image_size)
             except InvalidImageError as exc:
                 seen.unreadable.append(QuarantinedFile(path.name, exc.code, str(exc)))
                 continue
             name, boxes = path.name, truths[path.name].boxes
-            seen.qualities[name] = self.reader.quality(pixels)
-            found = current_detections(self.detector.detect(pixels).detections, self.params.labels.former)
-            size_wh = (pixels.shape[1], pixels.shape[0])
+            seen.qualities[name] = self.reader.quality(photo.pixels)
+            answer = self.detector.detect(photo.pixels, photo.size_wh)
+            found = current_detections(answer.detections, self.params.labels.former)
             vehicle = vehicles.get(name) or _vehicle_of(path, self.params.ingest.vehicle_pattern)
-            seen.records.append(evaluate_image(name, vehicle, boxes, found, size_wh))
+            seen.records.append(evaluate_image(name, vehicle, boxes, found, photo.size_wh))
             seen.unknown.update(box.damage_class for box in boxes if box.damage_class not in self._thresholds)
         return seen
 

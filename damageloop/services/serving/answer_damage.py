@@ -21,10 +21,10 @@ from damageloop.domain.outcome import (
 from damageloop.domain.prediction import Detection, current_detections
 from damageloop.domain.severity import area_share, severity_of
 from damageloop.errors import InvalidImageError, InvalidInputError
-from damageloop.params import ServingParams
-from damageloop.ports import Clock, ImageReader, RgbImage
+from damageloop.ports import Clock, ImageReader, Photo
 from damageloop.ports.persistence import UnitOfWorkFactory
 from damageloop.services.serving.serving_champion import ChampionSource, Serving
+from damageloop.serving_params import ServingParams
 
 
 class NoReadableImageError(InvalidInputError):
@@ -86,26 +86,23 @@ class AnswerDamage:
 
     def _look_at(self, serving: Serving, filename: str, content: bytes) -> ImageAnswer:
         try:
-            pixels = self.reader.decode(content)
+            photo = self.reader.read(content, serving.manifest.image_size)
         except InvalidImageError as exc:
             return ImageAnswer(filename, error=FileError(exc.code, str(exc)))
-        size_wh = (pixels.shape[1], pixels.shape[0])
-        quality = self.reader.quality(pixels)
+        size_wh, quality = photo.size_wh, self.reader.quality(photo.pixels)
         rules = outcome_rules(self.params)
         flags = quality_flags(quality, size_wh, rules)
         if not is_usable(flags):
             return ImageAnswer(filename, size_wh, Outcome.UNUSABLE_IMAGE, None, quality, flags)
-        damages, top_score = self._damages(serving, pixels, size_wh)
+        damages, top_score = self._damages(serving, photo)
         outcome, probability = image_outcome(len(damages), top_score, serving.manifest.none_calibration, rules)
         return ImageAnswer(filename, size_wh, outcome, probability, quality, flags, damages)
 
-    def _damages(
-        self, serving: Serving, pixels: RgbImage, size_wh: tuple[int, int]
-    ) -> tuple[tuple[DamageFound, ...], float]:
-        seen = serving.detector.detect(pixels)
+    def _damages(self, serving: Serving, photo: Photo) -> tuple[tuple[DamageFound, ...], float]:
+        seen = serving.detector.detect(photo.pixels, photo.size_wh)
         kept = above_threshold(seen.detections, serving.manifest.thresholds, self.params.default_threshold)
         named = current_detections(kept, self.former_names())
-        return tuple(self._damage(detection, size_wh) for detection in named), seen.top_score
+        return tuple(self._damage(detection, photo.size_wh) for detection in named), seen.top_score
 
     def _damage(self, found: Detection, size_wh: tuple[int, int]) -> DamageFound:
         share = area_share(found.box, size_wh)

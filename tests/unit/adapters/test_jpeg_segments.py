@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from damageloop.adapters.jpeg_segments import BrokenJpegError, strip_metadata
+from damageloop.adapters.photos.jpeg_segments import BrokenJpegError, strip_metadata
 
 SOI, EOI = b"\xff\xd8", b"\xff\xd9"
 EXIF = b"\xff\xe1\x00\x08Exif\x00\x00"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from damageloop.adapters.pixel_features import N_FEATURES, pixel_features
+from damageloop.adapters.photos.pixel_features import N_FEATURES, pixel_features
 
 COLOR, SPREAD, EDGES, FINE = slice(0, 27), slice(27, 54), slice(54, 86), slice(86, 95)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from damageloop.adapters.yolo import (
+from damageloop.adapters.engines.yolo import (
     PADDING_GRAY,
     DetectionRules,
     RawOutput,

@@ -16,7 +16,7 @@ from damageloop.domain.outcome import NoneCalibration
 from damageloop.domain.prediction import Detection
 from damageloop.errors import InvalidImageError, InvalidInputError, NotFoundError
 from damageloop.params import ServingParams
-from damageloop.ports import RgbImage
+from damageloop.ports import Photo, RgbImage
 from damageloop.services.serving.answer_damage import AnswerDamage, NoReadableImageError, answer_unreadable
 from tests.fakes.clock import FakeClock
 from tests.fakes.detector import CALIBRATION, FakeDetector, FixedChampion, make_manifest
@@ -43,11 +43,12 @@ QUALITIES = {DARK: (30.0, 20.0), TOO_DARK: (5.0, 20.0), BLURRED: (120.0, 1.0)}
 class FakeReader:
     """Images are words; one pixel value tells them apart."""
 
-    def decode(self, content: bytes) -> RgbImage:
+    def read(self, content: bytes, side_px: int) -> Photo:
         if content == BROKEN:
             raise InvalidImageError("truncated", "The image is cut short.")
-        shape = (40, 100, 3) if content == SMALL else (100, 200, 3)
-        return np.full(shape, 1 + list(QUALITIES).index(content) if content in QUALITIES else 0, dtype=np.uint8)
+        width, height = (100, 40) if content == SMALL else (200, 100)
+        kind = 1 + list(QUALITIES).index(content) if content in QUALITIES else 0
+        return Photo(np.full((height, width, 3), kind, dtype=np.uint8), (width, height))
 
     def quality(self, image: RgbImage) -> ImageQuality:
         kind = int(image[0, 0, 0])

@@ -58,7 +58,11 @@ class EdgeDetector:
     box_features: bool = True
     n_calls: int = 0
 
-    def detect(self, image: RgbImage) -> DetectorAnswer:
+    @property
+    def n_parallel(self) -> int:
+        return 1
+
+    def detect(self, image: RgbImage, size_wh: tuple[int, int] | None = None) -> DetectorAnswer:
         assert image.flags["C_CONTIGUOUS"]
         self.n_calls += 1
         box = Box(0, 20, 10, 60) if image[0, 0, 0] else Box(90, 20, 100, 60)

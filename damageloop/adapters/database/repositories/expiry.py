@@ -14,12 +14,12 @@ from damageloop.domain.job import JobKind, JobState
 
 def expire_evidence(session: Session, before: datetime, limit: int, is_dry_run: bool) -> int:
     """Remove answers that were given before a moment; return how many, or how many there are."""
-    return _expire(session, EvidenceRow.request_id, EvidenceRow.created_at < before, limit, is_dry_run)
+    return expire_rows(session, EvidenceRow.request_id, EvidenceRow.created_at < before, limit, is_dry_run)
 
 
 def expire_inbox(session: Session, before: datetime, limit: int, is_dry_run: bool) -> int:
     """Remove events that were processed before a moment."""
-    return _expire(session, InboxRow.id, InboxRow.processed_at < before, limit, is_dry_run)
+    return expire_rows(session, InboxRow.id, InboxRow.processed_at < before, limit, is_dry_run)
 
 
 def expire_jobs(session: Session, before: datetime, limit: int, is_dry_run: bool) -> int:
@@ -38,12 +38,13 @@ def expire_jobs(session: Session, before: datetime, limit: int, is_dry_run: bool
         & ~select(child.id).where(child.parent_id == JobRow.id).exists()
         & JobRow.id.not_in(newest)
     )
-    return _expire(session, JobRow.id, condition, limit, is_dry_run)
+    return expire_rows(session, JobRow.id, condition, limit, is_dry_run)
 
 
-def _expire(
+def expire_rows(
     session: Session, key: InstrumentedAttribute[Any], condition: ColumnElement[bool], limit: int, is_dry_run: bool
 ) -> int:
+    """Remove at most `limit` rows that meet the condition, by key; return how many, or how many meet it."""
     due: Select[Any] = select(key).where(condition).order_by(key)
     if is_dry_run:
         return session.scalar(select(func.count()).select_from(due.subquery())) or 0

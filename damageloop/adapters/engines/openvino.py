@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from damageloop.adapters.yolo import DetectionRules, Letterbox, RawOutput, decode, letterbox, size_wh
+from damageloop.adapters.engines.yolo import DetectionRules, Letterbox, RawOutput, decode, letterbox, size_of
 from damageloop.domain.prediction import DetectorAnswer
 from damageloop.domain.release import ReleaseManifest
 from damageloop.errors import ConflictError, InvalidInputError, UnavailableError
@@ -81,10 +81,16 @@ class OpenVinoDetector:
         """What is loaded."""
         return self._manifest
 
-    def detect(self, image: RgbImage) -> DetectorAnswer:
+    @property
+    def n_parallel(self) -> int:
+        """Return how many images it is worth to have in work at a time."""
+        return 2
+
+    def detect(self, image: RgbImage, size_wh: tuple[int, int] | None = None) -> DetectorAnswer:
         """Return what the model says of one upright RGB image. Safe to call from threads."""
         raw, frame = self.forward(image)
-        return decode(raw, frame, size_wh(image), self._manifest.labels, self._rules)
+        answer = decode(raw, frame, size_of(image), self._manifest.labels, self._rules)
+        return answer if size_wh is None else answer.told_in(size_of(image), size_wh)
 
     def forward(self, image: RgbImage) -> tuple[RawOutput, Letterbox]:
         """Return what the network gives before boxes are chosen, and the frame it saw."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from active_learning.stopping import Advice
-from api.schemas import Schema, Version
+from api.schemas.pricing import Schema, Version
 
 
 class EstimateSchema(Schema):

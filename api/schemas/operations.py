@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from api.schemas import Schema, Version
+from api.schemas.pricing import Schema, Version
 from damageloop.domain.image import ImageStatus, Origin
 from damageloop.domain.image_request import RequestKind, RequestOrigin
 from damageloop.domain.job import JobKind, JobState, Queue

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from api.dependencies import MAX_ID
-from api.schemas import BoxSchema, Schema
+from api.schemas.pricing import BoxSchema, Schema
 from damageloop.domain.label_error import LabelErrorState
 from damageloop.domain.split import Split
 from damageloop.domain.subset import MAX_NAME_LENGTH

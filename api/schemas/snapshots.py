@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from api.schemas import Schema
+from api.schemas.pricing import Schema
 
 
 class SnapshotSchema(Schema):

@@ -66,7 +66,7 @@ class RawOutput:
     anchor_features: Floats | None = None
 
 
-def size_wh(image: RgbImage) -> tuple[int, int]:
+def size_of(image: RgbImage) -> tuple[int, int]:
     """Return width and height of an image array."""
     height, width = image.shape[:2]
     return width, height

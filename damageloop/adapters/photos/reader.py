@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from damageloop.adapters.image_decoding import ImageLimits, decode_rgb
-from damageloop.adapters.image_quality import measure_quality
+from damageloop.adapters.photos.decoding import ImageLimits, decode_rgb
+from damageloop.adapters.photos.quality import measure_quality
 from damageloop.domain.image import ImageQuality
-from damageloop.ports import RgbImage
+from damageloop.ports import Photo, RgbImage
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +16,10 @@ class LimitedImageReader:
 
     limits: ImageLimits
 
-    def decode(self, content: bytes) -> RgbImage:
-        """Return the upright pixels. Raises InvalidImageError."""
-        return decode_rgb(content, self.limits)
+    def read(self, content: bytes, side_px: int) -> Photo:
+        """Return the upright photo. Raises InvalidImageError."""
+        pixels = decode_rgb(content, self.limits)
+        return Photo(pixels, (pixels.shape[1], pixels.shape[0]))
 
     def quality(self, image: RgbImage) -> ImageQuality:
         """Return brightness, contrast and sharpness."""

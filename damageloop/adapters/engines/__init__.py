@@ -1,0 +1,1 @@
+"""Detectors behind the port `Detector`: one module for each inference engine, and what they share around it."""

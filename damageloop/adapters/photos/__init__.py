@@ -1,0 +1,1 @@
+"""From untrusted bytes to pixels and the numbers read off them; decides nothing."""
