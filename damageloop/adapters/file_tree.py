@@ -86,6 +86,14 @@ class FileTree:
         except NotFoundError:
             return
 
+    def delete_folder(self, folder: str) -> None:
+        """Remove a folder with all its files; one that is gone already is no error. Raises UnavailableError."""
+        try:
+            with self._translated("delete", folder):
+                self._fs.rm(self._full(folder), recursive=True)
+        except NotFoundError:
+            return
+
     def _entries(self, path: str, key: str, kind: str) -> list[str]:
         try:
             with self._translated("list", key):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -39,6 +39,10 @@ class Batch:
     created_at: datetime
     finished_at: datetime | None
     error: str | None = None
+
+    def failed(self, error: str, at: datetime) -> Batch:
+        """Return the batch as one that was given up."""
+        return replace(self, state=BatchState.FAILED, error=error, finished_at=at)
 
 
 @dataclass(frozen=True, slots=True)
