@@ -64,6 +64,10 @@ format: dev ## format the code and mend what the linter can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+.PHONY: openapi
+openapi: platform ## write the API's documents to docs/openapi
+	$(BIN)/python -m api.document docs/openapi
+
 .PHONY: lock
 lock: platform ## compile the locks again (UPGRADE=1: with the newest versions that fit)
 	scripts/lock.sh

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import entr
 
 from active_learning.arrays import FloatArray, require_shape, require_unit
 
@@ -17,6 +16,9 @@ def binary_entropy(scores: FloatArray) -> FloatArray:
         InvalidInputError: If a score is not finite or outside 0 to 1.
     """
     require_unit("scores", scores)
+    # The API process reaches this module, and scipy.special takes a tenth of its start and 20 MB.
+    from scipy.special import entr
+
     return np.asarray((entr(scores) + entr(1.0 - scores)) / np.log(2.0), dtype=np.float64)
 
 

@@ -13,7 +13,8 @@ MAX_ID = 2**31 - 1
 MAX_PAGE = 500
 
 
-def _services(request: Request) -> ApiServices:
+async def _services(request: Request) -> ApiServices:
+    # Without `async` each request would go through a thread for it.
     found: ApiServices = request.app.state.services
     return found
 

@@ -6,6 +6,7 @@ No answer holds a traceback, a path or a secret: what is not meant for clients g
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -15,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
+from api.headers import SECURE
 from damageloop.domain.answer import image_to_json
 from damageloop.errors import (
     ConflictError,
@@ -33,8 +35,12 @@ RETRY_AFTER_S = 5
 # By code where the family alone does not tell.
 _STATUS_OF_CODE = {
     "request_too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "request_too_slow": HTTPStatus.REQUEST_TIMEOUT,
+    "headers_too_large": HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     "unauthenticated": HTTPStatus.UNAUTHORIZED,
     "missing_scope": HTTPStatus.FORBIDDEN,
+    "busy": HTTPStatus.TOO_MANY_REQUESTS,
+    "rate_limited": HTTPStatus.TOO_MANY_REQUESTS,
 }
 _STATUS_OF_FAMILY: tuple[tuple[type[DamageloopError], HTTPStatus], ...] = (
     (InvalidInputError, HTTPStatus.UNPROCESSABLE_ENTITY),
@@ -64,8 +70,10 @@ def problem_of(error: DamageloopError) -> JSONResponse:
     detail = str(error)
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'ApiKey realm="damageloop"'
+    if error.retry_after_s is not None:
+        headers["Retry-After"] = str(error.retry_after_s)
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
-        headers["Retry-After"] = str(RETRY_AFTER_S)
+        headers.setdefault("Retry-After", str(RETRY_AFTER_S))
         if not isinstance(error, NoChampionError):
             # Its sentence names the outside system for us; clients need only know that waiting helps.
             logger.error("unavailable: %s", error)
@@ -102,6 +110,8 @@ def _bug() -> JSONResponse:
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "internal_error",
         "This is an error of ours; the server's log has the details.",
+        # This answer is made outside of all middleware.
+        dict(SECURE),
     )
 
 
@@ -111,11 +121,19 @@ async def _on_ours(_request: Request, error: DamageloopError) -> JSONResponse:
 
 async def _on_invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
     # Without the values: a client must not find its own secrets in an answer, or in our log.
-    errors = [
-        {"where": ".".join(str(part) for part in item["loc"]), "message": str(item["msg"])} for item in error.errors()
-    ]
+    errors = [_told(item) for item in error.errors()]
     first = f"{errors[0]['where']}: {errors[0]['message']}." if errors else "The request is not valid."
     return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, InvalidInputError.code, first, errors=errors)
+
+
+def _told(item: Mapping[str, Any]) -> dict[str, str]:
+    """Return where something is wrong and what, in words of HTTP where pydantic's are of Python."""
+    kind, where = item["type"], ".".join(str(part) for part in item["loc"])
+    if kind == "json_invalid":
+        return {"where": "body", "message": "This is no valid JSON document; check commas, quotes and brackets"}
+    if kind == "model_attributes_type" and where == "body":
+        return {"where": where, "message": "Send a JSON object, with the header Content-Type: application/json"}
+    return {"where": where, "message": str(item["msg"])}
 
 
 async def _on_http(_request: Request, error: HTTPException) -> JSONResponse:
@@ -130,5 +148,7 @@ async def _on_disconnect(_request: Request, _error: Exception) -> JSONResponse:
 
 
 async def _on_bug(_request: Request, _error: Exception) -> JSONResponse:
-    # The server logs the traceback.
-    return _bug()
+    # The server logs the traceback, and closes the connection: told so, the client sends its next request by another.
+    answer = _bug()
+    answer.headers["Connection"] = "close"
+    return answer

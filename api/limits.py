@@ -1,7 +1,12 @@
-"""Refuses bodies that are too large, before they are read: by Content-Length, and by counting while they stream."""
+"""Refuses requests before they are read: too many headers, a body too large by Content-Length or while it streams.
+
+uvicorn limits neither of them, nor the time that a body takes to come in (its time-outs are for idle connections).
+"""
 
 from __future__ import annotations
 
+import asyncio
+import time
 from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -9,14 +14,25 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.error_handlers import problem_of
 from damageloop.errors import InvalidInputError
 
+# These take photos.
 PREDICTIONS = "/v1/predictions"
+VALUATIONS = "/v1/valuations"
+BATCHES = "/v1/batches"
 WEBHOOKS = "/v1/webhooks/"
 # Label Studio sends the whole task with each event.
 MAX_WEBHOOK_BYTES = 4_000_000
 MAX_OTHER_BYTES = 64_000
+MAX_HEADERS = 100
+MAX_HEADER_BYTES = 32_000
+BODY_GRACE_S = 30.0
+MIN_BYTES_PER_S = 20_000
 
 
-class BodyTooLargeError(InvalidInputError):
+class RequestRefusedError(InvalidInputError):
+    """A request asks for more than its route gives to anybody."""
+
+
+class BodyTooLargeError(RequestRefusedError):
     """A request holds more bytes than its route takes."""
 
     code = "request_too_large"
@@ -25,60 +41,115 @@ class BodyTooLargeError(InvalidInputError):
         super().__init__(f"The request is larger than the {limit:,} bytes that this route takes.")
 
 
-class BodyLimit:
-    """ASGI middleware around the whole application."""
+class TooManyHeadersError(RequestRefusedError):
+    """A request has more headers than any honest client sends."""
 
-    def __init__(self, app: ASGIApp, max_prediction_bytes: int) -> None:
+    code = "headers_too_large"
+
+    def __init__(self) -> None:
+        super().__init__(f"Send at most {MAX_HEADERS} headers of {MAX_HEADER_BYTES:,} bytes together.")
+
+
+class BodyTooSlowError(RequestRefusedError):
+    """A body comes in so slowly that it only holds memory and a connection."""
+
+    code = "request_too_slow"
+
+    def __init__(self) -> None:
+        super().__init__("The request came in too slowly: send it again over a better connection.")
+
+
+class BodyLimit:
+    """ASGI middleware around the whole application.
+
+    Args:
+        max_prediction_bytes: Body of a request with photos of one car.
+        max_batch_bytes: Body of a request with photos of a batch.
+        grace_s: Any body may take so long, and a second more for each `MIN_BYTES_PER_S` that came.
+    """
+
+    def __init__(
+        self, app: ASGIApp, max_prediction_bytes: int, max_batch_bytes: int, grace_s: float = BODY_GRACE_S
+    ) -> None:
         self._app = app
         self._max_prediction_bytes = max_prediction_bytes
+        self._max_batch_bytes = max_batch_bytes
+        self._grace_s = grace_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        counted = _CountedRequest(self._limit(scope["path"]), receive, send)
-        if _declared_bytes(scope) <= counted.limit:
-            with suppress(BodyTooLargeError):
+        counted = _CountedRequest(self._limit(scope), self._grace_s, receive, send)
+        counted.refusal = _refused_by_headers(scope, counted.limit)
+        if counted.refusal is None:
+            with suppress(RequestRefusedError):
                 await self._app(scope, counted.receive, counted.send)
-            if not counted.is_too_large:
-                return
-        if not counted.is_answered:
-            await problem_of(BodyTooLargeError(counted.limit))(scope, receive, send)
+        if counted.refusal is not None and not counted.is_answered:
+            answer = problem_of(counted.refusal)
+            # What else the client sends is not read.
+            answer.headers["Connection"] = "close"
+            await answer(scope, receive, send)
 
-    def _limit(self, path: str) -> int:
-        if path == PREDICTIONS:
+    def _limit(self, scope: Scope) -> int:
+        path = scope["path"]
+        if path == PREDICTIONS or (path == VALUATIONS and not _is_json(scope)):
             return self._max_prediction_bytes
+        if path == BATCHES or (path.startswith(f"{BATCHES}/") and path.endswith("/images")):
+            return self._max_batch_bytes
         return MAX_WEBHOOK_BYTES if path.startswith(WEBHOOKS) else MAX_OTHER_BYTES
 
 
 class _CountedRequest:
     """Counts what is received, and holds back whatever the application makes of a body cut off."""
 
-    def __init__(self, limit: int, receive: Receive, send: Send) -> None:
+    def __init__(self, limit: int, grace_s: float, receive: Receive, send: Send) -> None:
         self.limit = limit
-        self.is_too_large = False
+        self.refusal: RequestRefusedError | None = None
         self.is_answered = False
+        self._is_whole = False
         self._n_bytes = 0
+        self._ends_at = time.monotonic() + grace_s
         self._receive = receive
         self._send = send
 
     async def receive(self) -> Message:
-        message = await self._receive()
+        # After the body there is only the client's leaving to wait for, as long as the answer takes.
+        message = await (self._receive() if self._is_whole else self._received_in_time())
         self._n_bytes += len(message.get("body", b""))
+        self._is_whole = not message.get("more_body", False)
         if self._n_bytes > self.limit:
-            self.is_too_large = True
-            raise BodyTooLargeError(self.limit)
+            raise self._refused(BodyTooLargeError(self.limit))
         return message
 
     async def send(self, message: Message) -> None:
-        if self.is_too_large and not self.is_answered:
+        if self.refusal is not None and not self.is_answered:
             return
         self.is_answered = True
         await self._send(message)
 
+    async def _received_in_time(self) -> Message:
+        left_s = self._ends_at + self._n_bytes / MIN_BYTES_PER_S - time.monotonic()
+        try:
+            async with asyncio.timeout(left_s):
+                return await self._receive()
+        except TimeoutError as exc:
+            raise self._refused(BodyTooSlowError()) from exc
 
-def _declared_bytes(scope: Scope) -> int:
-    for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit():
-            return int(value)
-    return 0
+    def _refused(self, refusal: RequestRefusedError) -> RequestRefusedError:
+        self.refusal = refusal
+        return refusal
+
+
+def _is_json(scope: Scope) -> bool:
+    return any(
+        name == b"content-type" and value.lower().startswith(b"application/json") for name, value in scope["headers"]
+    )
+
+
+def _refused_by_headers(scope: Scope, limit: int) -> RequestRefusedError | None:
+    headers = scope["headers"]
+    if len(headers) > MAX_HEADERS or sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES:
+        return TooManyHeadersError()
+    declared = next((value for name, value in headers if name == b"content-length"), b"")
+    return BodyTooLargeError(limit) if declared.isdigit() and int(declared) > limit else None

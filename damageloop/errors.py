@@ -7,16 +7,22 @@ DamageloopError
 ├── ConflictError          the present state forbids it
 │   └── CancelledError     a person asked for the end
 └── UnavailableError       an outside system failed; may be retried
-    └── NoChampionError    no model serves yet
+    ├── NoChampionError    no model serves yet
+    └── BusyError          more was asked for than can be done in time
 """
 
 from __future__ import annotations
 
 
 class DamageloopError(Exception):
-    """Base of every error that the product raises on purpose. Its text is one sentence for a person."""
+    """Base of every error that the product raises on purpose. Its text is one sentence for a person.
+
+    Attributes:
+        retry_after_s: Seconds after which the same call may succeed, where that is known.
+    """
 
     code = "error"
+    retry_after_s: int | None = None
 
 
 class InvalidInputError(DamageloopError):
@@ -66,3 +72,13 @@ class NoChampionError(UnavailableError):
     """No model has been promoted yet, so nothing can answer."""
 
     code = "no_model"
+
+
+class BusyError(UnavailableError):
+    """More is waiting than can be answered in time."""
+
+    code = "busy"
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(f"There is more to do than can be done in time; try again in {retry_after_s} s.")
+        self.retry_after_s = retry_after_s

@@ -86,16 +86,20 @@ class TriggerParams(Section):
 
 
 class RetentionParams(Section):
-    """How long what is of no more use is kept, in days; None: for ever. See `services.retention`.
+    """How long what is of no more use is kept; None: for ever. See `services.images.retention`.
 
     Attributes:
-        evidence_days: Answers that were given to pricing services.
+        evidence_days: Answers that were given to pricing services, and valuations.
+        idempotency_hours: Requests with an idempotency key: sent again later, they are done again.
+        batches_days: Batches of photos, with their answers.
         inbox_days: Events of the annotation tool that were processed.
         jobs_days: Jobs that ended.
         unlabeled_days: Images that nobody ever annotated; after that they are forgotten.
     """
 
     evidence_days: Positive | None = 90
+    idempotency_hours: Positive | None = 24
+    batches_days: Positive | None = 7
     inbox_days: Positive | None = 30
     jobs_days: Positive | None = 90
     unlabeled_days: Positive | None = None

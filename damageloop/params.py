@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -212,9 +213,10 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _thresholds_are_of_our_classes(self) -> Params:
-        by_class = {
+        by_class: dict[str, Iterable[str]] = {
             "training.semi_supervised.class_confidence": self.training.semi_supervised.class_confidence,
             "serving.class_recall": self.serving.class_recall,
+            "serving.severity": self.serving.severity,
         }
         for key, values in by_class.items():
             unknown = sorted(set(values) - set(self.labels.classes))

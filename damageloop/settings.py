@@ -34,6 +34,8 @@ class Settings(BaseSettings):
     mlflow_port: int = 5000
     # Where other processes reach the API; in containers that is not localhost.
     api_address: str = Field("", alias="DAMAGELOOP_API_URL")
+    # Where Label Studio sends its events, when the two surfaces run apart.
+    operations_address: str = Field("", alias="DAMAGELOOP_OPERATIONS_URL")
     api_surface: Literal["pricing", "operations", "all"] = "all"
     # What runs the model where photos are answered: openvino, onnxruntime, or torch on a GPU.
     engine: Literal["openvino", "onnxruntime", "torch"] = "openvino"
@@ -124,6 +126,11 @@ class Settings(BaseSettings):
     @property
     def api_url(self) -> str:
         return self.api_address or f"http://localhost:{self.api_port}"
+
+    @property
+    def operations_url(self) -> str:
+        """Return where the operations surface is: with the other one, unless said otherwise."""
+        return self.operations_address or self.api_url
 
     @property
     def ml_backend_url(self) -> str:

@@ -32,7 +32,7 @@ fail() {
 
 # What the environments are made from, and where: a moved repository or another lock makes them anew.
 fingerprint() {
-    { printf '%s\n' "$root" "$environments" "${PYTHON:-}"; cat requirements/*.txt pyproject.toml scripts/setup-environments.sh; } |
+    { printf '%s\n' "$root" "$environments" "${PYTHON:-}"; cat requirements/*.txt pyproject.toml clients/python/pyproject.toml scripts/setup-environments.sh; } |
         sha256sum | cut -d' ' -f1
 }
 
@@ -217,7 +217,8 @@ if [[ $kind == dev ]]; then : >"$environments/wants-dev"; fi
 say "1/2 the platform$([[ $kind == dev ]] && echo ' and the tools for tests') ($(megabytes "${kinds/|label-studio/}") MB)"
 make_environment platform "platform" "${locks[@]}"
 with_progress "damageloop" "$uv" pip install --quiet --no-config --no-deps --reinstall-package damageloop \
-    --build-constraints requirements/build.txt --python "$environments/platform/bin/python" --editable .
+    --reinstall-package damageloop-client --build-constraints requirements/build.txt \
+    --python "$environments/platform/bin/python" --editable . --editable clients/python
 
 say "2/2 Label Studio ($(megabytes label-studio) MB)"
 make_environment label-studio "Label Studio" "requirements/label-studio-$tag.txt"

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends
 
 from api.dependencies import After, Id, Limit, Services
 from api.openapi import problems
+from api.schemas.models import ModelCard
 from api.schemas.operations import (
     ChangedChampionSchema,
     DecisionSchema,
@@ -17,13 +18,14 @@ from api.schemas.operations import (
     PromotionStepSchema,
     RollbackRequest,
 )
-from api.schemas.pricing import ModelCard, Page
+from api.schemas.pricing import Page
 from api.security import require
 from damageloop.domain.key import ApiKey, Scope
 from damageloop.domain.promotion import Promotion
 from damageloop.domain.release import manifest_to_json
 from damageloop.services.insight.browse import JudgedModel, TracedPromotion
 from damageloop.services.models.promote_by_hand import ChangedChampion
+from damageloop.services.serving.answering_rules import answering_rules
 
 champion_router = APIRouter(
     prefix="/models",
@@ -43,8 +45,10 @@ router = APIRouter(
 
 @champion_router.get("/champion", response_model=ModelCard)
 def champion(services: Services) -> dict[str, Any]:
-    """Describe the model that answers at this moment."""
-    return manifest_to_json(services.champion.current().manifest)
+    """Describe the model that answers at this moment, and the rules its answers follow."""
+    manifest = services.champion.current().manifest
+    answering = answering_rules(manifest.none_calibration, services.params.serving)
+    return manifest_to_json(manifest) | {"answering": answering}
 
 
 @router.get("")

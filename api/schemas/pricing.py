@@ -5,12 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from damageloop.domain.key import Scope
 from damageloop.domain.outcome import Outcome
 from damageloop.domain.severity import Severity
-from damageloop.services.serving.keys import MAX_NAME_LENGTH
 
 Item = TypeVar("Item")
 # A version is a number in the database and a string everywhere else.
@@ -19,6 +17,7 @@ Version = Annotated[str, Field(coerce_numbers_to_str=True)]
 _PREDICTION_EXAMPLE: dict[str, JsonValue] = {
     "request_id": "0196f0c2-7a51-7cc3-98f4-0d6a2b9f1e77",
     "model_version": "7",
+    "model_since": "2026-03-02T09:41:07+00:00",
     "outcome": "damaged",
     "none_probability": 0.03,
     "images": [
@@ -58,7 +57,10 @@ class Page(Schema, Generic[Item]):
 
 
 class FileError(Schema):
-    code: str = Field(description="empty, not_an_image, unsupported_format, truncated, too_large, too_many_pixels ...")
+    code: str = Field(
+        description="empty, not_an_image, unsupported_format, truncated, too_large, too_many_pixels, "
+        "decompression_bomb; in a batch also not_kept. There may be more."
+    )
     message: str
 
 
@@ -116,52 +118,10 @@ class PredictionAnswer(Schema):
 
     request_id: str
     model_version: Version
+    model_since: datetime | None = Field(default=None, description="When this version was promoted.")
     outcome: Outcome
     none_probability: float | None = Field(ge=0, le=1)
     images: list[ImageAnswerSchema]
-
-
-class CalibrationSchema(Schema):
-    """Logistic fit of the probability of damage on the highest score, made on `val`."""
-
-    intercept: float
-    slope: float
-    n_damaged: int
-    n_clean: int
-
-
-class ModelCard(Schema):
-    """The model that answers at this moment."""
-
-    model_version: Version
-    labels: list[str]
-    image_size: int
-    precision: str
-    thresholds: dict[str, float]
-    none_calibration: CalibrationSchema | None
-    source: dict[str, Any]
-
-
-class KeyRequest(Schema):
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"name": "pricing", "scopes": ["predict"]}]}
-    )
-
-    name: str = Field(min_length=1, max_length=MAX_NAME_LENGTH)
-    scopes: list[Scope] = Field(min_length=1)
-
-
-class KeySchema(Schema):
-    id: int
-    name: str
-    scopes: Annotated[list[Scope], AfterValidator(sorted)]
-    created_at: datetime
-    revoked_at: datetime | None
-    last_used_at: datetime | None
-
-
-class NewKeySchema(KeySchema):
-    key: str = Field(description="Shown this once: only its hash is kept.")
 
 
 class EventAccepted(Schema):

@@ -13,14 +13,20 @@ from damageloop.adapters.weights import find_weights
 from damageloop.errors import UnavailableError
 from damageloop.ports import BaseExport
 
-RELEASED = ("model.xml", "model.bin", "weights.pt")
+RELEASED = ("model.xml", "model.bin", "model.onnx", "model.torchscript", "weights.pt")
 
 
 class BaseExporter:
-    """Implements `ExportBase`. The files live as long as the object."""
+    """Implements `ExportBase`. The files live as long as the object.
 
-    def __init__(self, weights_folders: Sequence[Path]) -> None:
+    Args:
+        weights_folders: Where weights are looked for.
+        formats: What is written besides OpenVINO: of `onnx` and `torchscript`.
+    """
+
+    def __init__(self, weights_folders: Sequence[Path], formats: Sequence[str] = ()) -> None:
         self._folders = weights_folders
+        self._formats = formats
         self._scratch = tempfile.TemporaryDirectory(prefix="damageloop-base-")
 
     def __call__(self, name: str, image_size: int, classes: tuple[str, ...]) -> BaseExport:
@@ -33,7 +39,8 @@ class BaseExporter:
         weights = find_weights(name, self._folders)
         out = Path(self._scratch.name)
         command = [sys.executable, "-m", "workers.stages.export_base", str(weights), str(image_size), str(out)]
-        done = subprocess.run([*command, *classes], capture_output=True, text=True, check=False)
+        options = [f"--{name}" for name in self._formats]
+        done = subprocess.run([*command, *classes, *options], capture_output=True, text=True, check=False)
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["no output"])[-1]
             raise UnavailableError(f"Exporting {name} failed: {last}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from damageloop.adapters.file_tree import FileTree
@@ -19,8 +20,9 @@ class FileBatchPhotos:
         self._files = FileTree(url, "batch store")
 
     def put(self, batch_id: str, number: int, content: bytes) -> str:
-        """Keep a photo and return where; the same place again is written over."""
-        key = f"{_folder(batch_id)}/{number:06d}"
+        """Keep a photo and return where; doing it twice changes nothing."""
+        # By content too: of two requests that add to one batch at once, the one that loses must not overwrite a photo.
+        key = f"{_folder(batch_id)}/{number:06d}-{hashlib.sha256(content).hexdigest()}"
         self._files.write(key, content)
         return key
 

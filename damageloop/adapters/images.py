@@ -6,22 +6,26 @@ import hashlib
 import io
 import os
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
 
 from damageloop.adapters.file_tree import FileTree, write_file
+from damageloop.adapters.photos.careful import CarefulDecoders, shared_decoders
 from damageloop.adapters.photos.decoding import (
     EXTENSIONS,
     ImageLimits,
-    decode,
+    check_bytes,
     decode_rgb,
     open_checked,
     orientation,
-    rgb_pixels,
 )
 from damageloop.adapters.photos.jpeg_segments import BrokenJpegError, strip_metadata
+from damageloop.adapters.photos.plain_headers import plain_header
 from damageloop.adapters.photos.quality import measure_quality, perceptual_hash
+from damageloop.adapters.photos.reader import read_photo
 from damageloop.domain.image import StoredImage, store_key
 from damageloop.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
 from damageloop.ports import ExaminedImage, Photo, RgbImage
@@ -42,11 +46,13 @@ class FsspecImageStore:
     Args:
         url: A path, or an fsspec URL such as `s3://bucket/images`.
         limits: What an image may be; anything else is refused by `put`.
+        careful: Decodes what is not plain; without it the decoders that the process shares.
     """
 
-    def __init__(self, url: str | Path, limits: ImageLimits) -> None:
+    def __init__(self, url: str | Path, limits: ImageLimits, careful: CarefulDecoders | None = None) -> None:
         self._files = FileTree(url, "image store")
         self._limits = limits
+        self._careful = careful or shared_decoders()
 
     def put(self, content: bytes, file_name: str) -> StoredImage:
         """Decode safely, turn upright, strip metadata and store; `file_name` is not kept."""
@@ -56,7 +62,7 @@ class FsspecImageStore:
 
     def examine(self, content: bytes) -> ExaminedImage:
         """Return what `keep` would store, and store nothing."""
-        stored_bytes, extension, rgb = _normalised(content, self._limits)
+        stored_bytes, extension, rgb = _normalised(content, self._limits, self._careful)
         height, width = rgb.shape[:2]
         stored = StoredImage(
             sha256=hashlib.sha256(stored_bytes).hexdigest(),
@@ -86,9 +92,8 @@ class FsspecImageStore:
         return decode_rgb(self.read(store_key), _NO_LIMITS)
 
     def photo(self, store_key: str, side_px: int) -> Photo:
-        """Return the photo."""
-        pixels = self.load(store_key)
-        return Photo(pixels, (pixels.shape[1], pixels.shape[0]))
+        """Return the photo, reduced where it is much larger than needed."""
+        return read_photo(self.read(store_key), _NO_LIMITS, side_px, self._careful)
 
     def link(self, store_key: str, target: Path) -> None:
         """Make the bytes appear at `target` and check their hash; what was there is replaced.
@@ -141,18 +146,27 @@ def _sha256_of(key: str) -> str:
     return found["sha256"]
 
 
-def _normalised(content: bytes, limits: ImageLimits) -> tuple[bytes, str, RgbImage]:
-    """Return the bytes to store, their extension and the upright pixels."""
-    image = open_checked(content, limits)
-    image_format = "JPEG" if image.format == "MPO" else str(image.format)
-    if image_format == "JPEG" and image.mode in ("L", "RGB") and orientation(image) == 1:
+def _normalised(content: bytes, limits: ImageLimits, careful: CarefulDecoders) -> tuple[bytes, str, RgbImage]:
+    """Return the bytes to store, their extension and the upright pixels. What is not plain is decoded elsewhere."""
+    check_bytes(content, limits)
+    if plain_header(content) is not None:
+        image = open_checked(content, limits)
+        image_format, mode = str(image.format), image.mode
+        turn = orientation(image) if image_format in ("JPEG", "MPO") else 1
+        full_pixels: Callable[[bytes], RgbImage] = partial(decode_rgb, limits=limits)
+    else:
+        header = careful.header(content, limits)
+        image_format, mode, turn = header.image_format, header.mode, header.orientation
+        full_pixels = partial(careful.full_pixels, limits=limits)
+    image_format = "JPEG" if image_format == "MPO" else image_format
+    if image_format == "JPEG" and mode in ("L", "RGB") and turn == 1:
         try:
             stripped = strip_metadata(content)
         except BrokenJpegError:  # decoding says in which way it is broken, or mends it
             pass
         else:
-            return stripped, EXTENSIONS[image_format], decode_rgb(stripped, limits)
-    rgb = rgb_pixels(decode(image))
+            return stripped, EXTENSIONS[image_format], full_pixels(stripped)
+    rgb = full_pixels(content)
     return _encoded(rgb, image_format), EXTENSIONS[image_format], rgb
 
 

@@ -10,8 +10,12 @@ from pathlib import Path
 from damageloop.adapters.dvc import PROVENANCE
 from damageloop.adapters.process_group import end_orphans
 from damageloop.adapters.run_folder import check_out, prune, run_watched
+from damageloop.domain.release import Precision
 from damageloop.errors import DamageloopError
 from damageloop.ports import Progress, TrainingRequest, TrainingResult
+
+# How the precision was chosen, as the stage `export` leaves it beside the files to release.
+PRECISION_REPORT = "precision.json"
 
 
 class DvcPipelineRunner:
@@ -77,14 +81,20 @@ def read_result(folder: Path) -> TrainingResult:
     build = folder / "build"
     try:
         evaluation = json.loads((build / "evaluation.json").read_text())
+        export = {path.name: path for path in sorted((build / "export").iterdir())}
+        # What was measured becomes a part of the card.
+        report = export.pop(PRECISION_REPORT, None)
+        measured = json.loads(report.read_text()) if report else {}
         return TrainingResult(
-            export_files={path.name: path for path in sorted((build / "export").iterdir())},
+            export_files=export,
             metrics=json.loads((build / "metrics.json").read_text()),
             thresholds=evaluation["thresholds"],
             none_calibration=evaluation["none_calibration"],
             labels=tuple(evaluation["labels"]),
             image_size=evaluation["image_size"],
             provenance=json.loads((folder / PROVENANCE).read_text()) | _redacted(build),
+            card={**evaluation.get("card", {}), **({"precision": measured} if measured else {})},
+            precision=measured.get("chosen", Precision.F32.value),
         )
     except (OSError, ValueError, KeyError) as exc:
         raise DamageloopError(f"The pipeline ended well but left no whole result: {exc}.") from exc

@@ -34,7 +34,8 @@ class FolderReleaseStore:
     def publish(self, version: int, files: Mapping[str, Path], manifest: ReleaseManifest) -> ReleaseManifest:
         """Copy files and write the manifest with their hashes; publishing the same again changes nothing.
 
-        A worker that was killed and runs again may have opened another run: where it came from is told by the first.
+        A worker that was killed and runs again may have opened another run, and times are never the same twice: where
+        it came from and what was measured is told by the first.
 
         Raises:
             ConflictError: If the version exists with other content: a release never changes.
@@ -122,7 +123,7 @@ class FolderReleaseStore:
             if not target.is_dir():
                 raise
             known = self.manifest(version)
-            if replace(known, source={}) != replace(complete, source={}):
+            if replace(known, source={}, card={}) != replace(complete, source={}, card={}):
                 raise ConflictError(
                     f"Release {version} exists with other content and never changes: publish a new version."
                 ) from None

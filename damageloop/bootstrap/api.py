@@ -6,7 +6,8 @@ It does not build on `bootstrap.core`, which reaches the libraries of training: 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -14,14 +15,17 @@ from damageloop.adapters.clock import SystemClock
 from damageloop.adapters.dvc import DvcSnapshotStore
 from damageloop.adapters.identifiers import time_ordered_id
 from damageloop.adapters.images import FsspecImageStore
+from damageloop.adapters.kept_key import KeptKeyFile
 from damageloop.adapters.maps import FileMapStore
 from damageloop.adapters.photos.decoding import ImageLimits
 from damageloop.adapters.photos.reader import LimitedImageReader
 from damageloop.adapters.photos.thumbnail import shrink
+from damageloop.adapters.rate_limits import MemoryLimiter, make_limiter
 from damageloop.adapters.releases import FolderReleaseStore
 from damageloop.adapters.secrets import Secrets
 from damageloop.bootstrap.background_nudge import BackgroundNudge
 from damageloop.bootstrap.background_queue import BackgroundQueue
+from damageloop.bootstrap.batches import make_batches
 from damageloop.bootstrap.champion import make_champion_loader
 from damageloop.bootstrap.champions import Champions, make_champions
 from damageloop.bootstrap.curation import Curation, make_curation
@@ -33,6 +37,7 @@ from damageloop.errors import DamageloopError
 from damageloop.params import Params, load_params
 from damageloop.ports import FeatureStore
 from damageloop.ports.persistence import UnitOfWorkFactory
+from damageloop.ports.serving import RequestLimiter
 from damageloop.services.images.find_similar import FindSimilar, SimilarImages
 from damageloop.services.images.forget import Forget
 from damageloop.services.images.thumbnails import Thumbnails
@@ -42,8 +47,15 @@ from damageloop.services.loop.ledger import Ledger
 from damageloop.services.loop.triggers import Triggers
 from damageloop.services.reviews.note_review_event import NoteReviewEvent
 from damageloop.services.serving.answer_damage import AnswerDamage
+from damageloop.services.serving.batches import Batches
+from damageloop.services.serving.evidence_log import EvidenceLog
+from damageloop.services.serving.idempotency import LEASE, Idempotency
 from damageloop.services.serving.keys import Keys
+from damageloop.services.serving.photo_queue import PhotoQueue
+from damageloop.services.serving.predictions import Predictions
 from damageloop.services.serving.serving_champion import ChampionLoader
+from damageloop.services.serving.take_feedback import TakeFeedback
+from damageloop.services.serving.value_vehicle import ValueVehicle
 from damageloop.services.snapshots.inspect_snapshots import InspectSnapshots
 from damageloop.settings import Settings
 
@@ -60,6 +72,7 @@ class ApiServices:
     Attributes:
         webhook_secret: Returns the secret of Label Studio's webhook, None while there is none.
         close_nudge: Ends the threads that send nudges.
+        limiter: Counts what keys ask for.
     """
 
     params: Params
@@ -67,6 +80,12 @@ class ApiServices:
     champion: ChampionLoader
     champions: Champions
     answer_damage: AnswerDamage
+    predictions: Predictions
+    evidence: EvidenceLog
+    idempotency: Idempotency
+    batches: Batches
+    value_vehicle: ValueVehicle
+    take_feedback: TakeFeedback
     browse: Browse
     cancel_job: CancelJob
     retry_job: RetryJob
@@ -81,14 +100,19 @@ class ApiServices:
     thumbnails: Thumbnails
     webhook_secret: Callable[[], str | None]
     close_nudge: Callable[[], None] = lambda: None
+    limiter: RequestLimiter = field(default_factory=MemoryLimiter)
 
     def start(self) -> None:
         """Begin to follow promotions; returns at once."""
+        self.evidence.start()
+        self.predictions.start()
         self.champion.start()
 
     def close(self) -> None:
         """End the threads."""
         self.champion.close()
+        self.predictions.close()
+        self.evidence.close()
         self.close_nudge()
 
 
@@ -105,12 +129,20 @@ def build_api(settings: Settings) -> ApiServices:
     reader = make_image_reader(params)
     nudge, queue = BackgroundNudge(_loop_nudge(settings)), BackgroundQueue(_job_sender(settings))
     ledger = Ledger(units, queue, clock)
+    evidence = EvidenceLog(units)
+    answer_damage = AnswerDamage(champion, reader, evidence, clock, time_ordered_id, params.serving, live.former_names)
     return ApiServices(
         params=params,
-        keys=Keys(units, clock),
+        keys=Keys(units, clock, KeptKeyFile(Secrets(settings.secrets_dir))),
         champion=champion,
         champions=make_champions(units, FolderReleaseStore(settings.release_store), clock, nudge),
-        answer_damage=AnswerDamage(units, champion, reader, clock, time_ordered_id, params.serving, live.former_names),
+        answer_damage=answer_damage,
+        predictions=make_predictions(answer_damage, params),
+        evidence=evidence,
+        idempotency=Idempotency(units, clock, max(LEASE, timedelta(seconds=3 * params.serving.deadline_s))),
+        batches=make_batches(settings, params, units, ledger, clock),
+        value_vehicle=ValueVehicle(units, evidence, clock, live, params.serving),
+        take_feedback=TakeFeedback(units, evidence, clock),
         browse=Browse(units),
         cancel_job=CancelJob(units, clock),
         retry_job=RetryJob(ledger),
@@ -125,7 +157,14 @@ def build_api(settings: Settings) -> ApiServices:
         inspect_snapshots=lambda: _inspect_snapshots(settings, units),
         webhook_secret=lambda: _secret(settings),
         close_nudge=_in_turn(nudge.close, queue.close),
+        limiter=make_limiter(settings.broker_url),
     )
+
+
+def make_predictions(answer_damage: AnswerDamage, params: Params) -> Predictions:
+    """Return what answers requests, with a queue that has no threads yet."""
+    serving = params.serving
+    return Predictions(answer_damage, PhotoQueue(serving.deadline_s, serving.max_held_bytes))
 
 
 def _inspect_snapshots(settings: Settings, units: UnitOfWorkFactory) -> InspectSnapshots:

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError
 import httpx
 
 from damageloop.adapters.database.migrate import is_current
+from damageloop.adapters.kept_key import ADMIN_KEY
 from damageloop.adapters.label_studio.inspection import inspect
 from damageloop.adapters.label_studio.regions import labeling_config
 from damageloop.adapters.secrets import Secrets
@@ -17,7 +18,7 @@ from damageloop.adapters.supervisor import Supervisor
 from damageloop.bootstrap import versions
 from damageloop.bootstrap.api import WEBHOOK_SECRET
 from damageloop.bootstrap.core import Core
-from damageloop.bootstrap.initialise import ADMIN_KEY, LABEL_STUDIO_TOKEN, webhook_url
+from damageloop.bootstrap.initialise import LABEL_STUDIO_TOKEN, webhook_url
 from damageloop.bootstrap.processes import programs
 from damageloop.bootstrap.project_checks import Expected, Finding, judge
 from damageloop.bootstrap.training_room import room_for_training

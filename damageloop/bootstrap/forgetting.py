@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from damageloop.bootstrap.batches import make_batches
 from damageloop.bootstrap.core import Core
 from damageloop.services.images.forget import Forget, ForgetEverywhere
 from damageloop.services.images.retention import ApplyRetention
+from damageloop.services.serving.batches import Batches
 
 # Below the home: where trainings, searches for label errors and sweeps lay out photos.
 _RUN_FOLDERS = ("runs", "folds", "sweeps/runs")
@@ -26,4 +28,8 @@ def make_forget_everywhere(core: Core) -> ForgetEverywhere:
 
 
 def make_retention(core: Core) -> ApplyRetention:
-    return ApplyRetention(core.units, make_forget(core), core.clock, core.params)
+    return ApplyRetention(core.units, make_forget(core), core.clock, core.params, make_core_batches(core).expire)
+
+
+def make_core_batches(core: Core) -> Batches:
+    return make_batches(core.settings, core.params, core.units, core.ledger, core.clock)

@@ -8,13 +8,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from damageloop.adapters.database.migrate import upgrade as migrate
+from damageloop.adapters.kept_key import ADMIN_KEY
 from damageloop.adapters.secrets import Secrets
 from damageloop.bootstrap.api import WEBHOOK_SECRET
 from damageloop.bootstrap.cli import make_supervisor
 from damageloop.bootstrap.core import Core, template
 from damageloop.bootstrap.processes import LABEL_STUDIO_PASSWORD
 from damageloop.bootstrap.unfinished import require_finished
-from damageloop.domain.key import Scope, hash_of_key
+from damageloop.domain.key import KeyState, Scope, hash_of_key, hint_of_key
 from damageloop.errors import NotFoundError
 from damageloop.params import load_params
 from damageloop.services.models.register_base import RegisterBase
@@ -25,7 +26,6 @@ from damageloop.settings import Settings
 Say = Callable[[str], None]
 
 # Names of files below secrets/, not secrets.
-ADMIN_KEY = "admin-api-key"
 LABEL_STUDIO_TOKEN = "label-studio-token"  # noqa: S105
 # What must answer while the platform is connected; the rest can wait for `damageloop up`.
 NEEDED = ("mlflow", "label-studio", "ml-backend")
@@ -90,7 +90,7 @@ def reconnect(settings: Settings) -> None:
 
 def webhook_url(settings: Settings) -> str:
     """Return where Label Studio sends its events."""
-    return f"{settings.api_url}/v1/webhooks/label-studio"
+    return f"{settings.operations_url}/v1/webhooks/label-studio"
 
 
 def _bring_database(settings: Settings, say: Say) -> None:
@@ -129,20 +129,25 @@ def _make_admin_key(core: Core) -> None:
     try:
         known = kept.read(ADMIN_KEY)
     except NotFoundError:
+        known = ""
+    found = keys.look_up(known) if known else None
+    if known and found is None:
+        # The file may be older than the database, after a restore: the key in it shall work.
+        with core.units() as work:
+            hint = hint_of_key(known)
+            work.keys.add("admin", [Scope.ADMIN], hash_of_key(known), core.clock.now(), hint=hint)
+            work.commit()
+    elif found is None or keys.state(found) is not KeyState.IN_USE:
+        # None was made yet, or the one in the file was revoked or has ended.
         _, key = keys.create("admin", [Scope.ADMIN])
         kept.write(ADMIN_KEY, key)
-        return
-    with core.units() as work:
-        # The file may be older than the database, after a restore: the key in it shall work.
-        if work.keys.by_hash(hash_of_key(known)) is None:
-            work.keys.add("admin", [Scope.ADMIN], hash_of_key(known), core.clock.now())
-            work.commit()
 
 
 def _register_base(core: Core) -> str:
     from damageloop.adapters.base_export import BaseExporter
 
-    export = BaseExporter(core.weights_folders)
+    wanted = {"onnx": core.params.export.onnx, "torchscript": core.params.export.torchscript}
+    export = BaseExporter(core.weights_folders, [name for name, is_wanted in wanted.items() if is_wanted])
     return RegisterBase(
         core.units, export, core.registry, core.releases, core.feature_releases, core.clock, core.params
     )()

@@ -36,6 +36,12 @@ QUIET = {
 }
 _CELERY = ("-m", "celery", "-A", "workers.app")
 _TRAINING_NICE = 5
+# No line for each request, which is a part of what one costs beside its model. Connections are kept for longer than
+# clients keep theirs, so that none is closed under a request; what is in work at the end gets its answer.
+_UVICORN = (
+    *("--no-access-log", "--no-server-header", "--loop", "uvloop", "--http", "httptools"),
+    *("--timeout-keep-alive", "75", "--timeout-graceful-shutdown", "30"),
+)
 
 
 def programs(settings: Settings) -> list[ProgramSpec]:
@@ -131,7 +137,7 @@ def _api(settings: Settings) -> ProgramSpec:
     place = ("--host", "127.0.0.1", "--port", str(settings.api_port))
     return ProgramSpec(
         name="api",
-        argv=(sys.executable, "-m", "uvicorn", *factory, *place, "--log-level", settings.log_level.lower()),
+        argv=(sys.executable, "-m", "uvicorn", *factory, *place, *_UVICORN, "--log-level", settings.log_level.lower()),
         environment=_environment(settings, threads=1),
         cwd=settings.root,
         log_file=settings.logs_dir / "api.log",
@@ -186,10 +192,10 @@ def _environment(settings: Settings, threads: int) -> dict[str, str]:
 def _settings_as_environment(settings: Settings) -> dict[str, str]:
     """Return all settings with absolute paths; an empty one hides what the manager itself may have inherited."""
     values: dict[str, str] = {}
-    for name in type(settings).model_fields:
+    for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)
         text = str(value.expanduser().resolve()) if isinstance(value, Path) else str(value or "")
-        values[f"DAMAGELOOP_{name.upper()}"] = text
+        values[field.alias or f"DAMAGELOOP_{name.upper()}"] = text
     return values
 
 

@@ -8,7 +8,8 @@ from functools import cache
 from typing import Any
 
 from damageloop.bootstrap.core import Core
-from damageloop.bootstrap.forgetting import make_forget_everywhere, make_retention
+from damageloop.bootstrap.detectors import make_detector
+from damageloop.bootstrap.forgetting import make_core_batches, make_forget_everywhere, make_retention
 from damageloop.domain.job import JobKind, JobState
 from damageloop.domain.release import with_current_names
 from damageloop.ports import Detector, Handler, JobContext
@@ -39,6 +40,7 @@ from damageloop.services.rounds.open_round import OpenRound
 from damageloop.services.rounds.pre_annotations import PreAnnotationSender
 from damageloop.services.rounds.renew_pre_annotations import RenewPreAnnotations
 from damageloop.services.rounds.take_out_skipped import TakeOutSkipped
+from damageloop.services.serving.answer_batch import AnswerBatch
 from damageloop.services.snapshots.build_snapshot import BuildSnapshot, Provenance
 from damageloop.settings import Settings
 
@@ -73,6 +75,7 @@ class Worker:
             JobKind.TAKE_OUT_SKIPPED: _late(self._take_out_skipped),
             JobKind.FORGET: _late(self.forget_everywhere),
             JobKind.SECOND_OPINIONS: _late(self._second_opinions),
+            JobKind.PREDICT_BATCH: _late(self._answer_batch),
         }
 
     def receive_reviews(self) -> ReceiveReviews:
@@ -112,17 +115,16 @@ class Worker:
     def apply_retention(self) -> RetentionReport:
         """Remove what is kept too long, and once more what came back of forgotten images."""
         report = make_retention(self.core)()
+        make_core_batches(self.core).drop_orphans()
         self.forget_everywhere().again()
         return report
 
     def load_detector(self, version: int) -> Detector:
         """Return the detector of a version from its verified release folder."""
-        from damageloop.adapters.engines.openvino import OpenVinoDetector
-
         folder = self.core.releases.folder(version)
         # Under the names that classes have now, as everything else in the database.
         manifest = with_current_names(self.core.releases.manifest(version), self.core.params.labels.former)
-        return OpenVinoDetector(folder, manifest, self.core.detection_rules)
+        return make_detector(self.core.settings, self.core.params, folder, manifest)
 
     def _score_and_join(self) -> Handler:
         core = self.core
@@ -145,6 +147,11 @@ class Worker:
         manifest = releases.manifest(FEATURE_VERSION)
         detector = OpenVinoDetector(releases.folder(FEATURE_VERSION), manifest, self.core.detection_rules)
         return lambda image: detector.forward(image)[0].embedding
+
+    def _answer_batch(self) -> AnswerBatch:
+        from damageloop.bootstrap.answer_batches import make_answer_batch
+
+        return make_answer_batch(self.core, self.load_detector)
 
     def _sender(self) -> PreAnnotationSender:
         return PreAnnotationSender(self.core.units, self.core.tool, self.core.clock, self.core.params)

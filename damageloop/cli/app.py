@@ -22,6 +22,7 @@ from damageloop.cli import (
     subsets,
     sweep,
     triggers,
+    valuations,
 )
 
 app = typer.Typer(
@@ -34,6 +35,7 @@ for group in (platform, data, models, evaluate, promotion, backup, forget):
     group.register(app)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(keys.app, name="keys")
+app.add_typer(valuations.app, name="valuations")
 app.add_typer(rounds.app, name="rounds")
 similar.register(rounds.image_app)
 app.add_typer(rounds.image_app, name="images")

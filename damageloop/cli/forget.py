@@ -62,7 +62,8 @@ def apply(
         return
     verb = "would go" if dry_run else "went"
     say(
-        f"{report.evidence} answers, {report.inbox} events, {report.jobs} jobs and {report.images} photos that nobody "
+        f"{report.evidence} answers, {report.valuations} valuations, {report.idempotent_requests} idempotency keys, "
+        f"{report.batches} batches, {report.inbox} events, {report.jobs} jobs and {report.images} photos that nobody "
         f"annotated {verb}."
     )
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from damageloop.bootstrap.cli import answer_photos, make_core
+from damageloop.cli.model_card import card
 from damageloop.cli.output import JsonOption, print_json, print_table, say
 from damageloop.services.images.ingest_images import find_photos
 from damageloop.services.insight.browse import Browse, JudgedModel, TracedPromotion
@@ -17,13 +18,14 @@ ASKED_BY = "command line"
 ALL = 2**31 - 1
 
 models_app = typer.Typer(
-    help="Model versions: list with what the gate said and each promotion, repair.", invoke_without_command=True
+    help="Model versions: list with what the gate said and each promotion, card, repair.", invoke_without_command=True
 )
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(predict)
+    models_app.command()(card)
     app.add_typer(models_app, name="models")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from damageloop.domain.geometry import Box
@@ -53,13 +54,18 @@ class ImageAnswer:
 
 @dataclass(frozen=True, slots=True)
 class DamageAnswer:
-    """The answer to a request: one model version for all its photos."""
+    """The answer to a request: one model version for all its photos.
+
+    Attributes:
+        model_since: When that version was promoted; None where that is not known.
+    """
 
     request_id: str
     model_version: int
     outcome: Outcome
     none_probability: float | None
     images: tuple[ImageAnswer, ...]
+    model_since: datetime | None = None
 
 
 def answer_to_json(answer: DamageAnswer) -> dict[str, Any]:
@@ -67,6 +73,7 @@ def answer_to_json(answer: DamageAnswer) -> dict[str, Any]:
     return {
         "request_id": answer.request_id,
         "model_version": str(answer.model_version),
+        "model_since": answer.model_since.isoformat() if answer.model_since else None,
         "outcome": answer.outcome.value,
         "none_probability": _rounded(answer.none_probability, 4),
         "images": [image_to_json(image) for image in answer.images],

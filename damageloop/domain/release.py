@@ -7,10 +7,12 @@ from enum import StrEnum
 from typing import Any
 
 from damageloop.domain.labels import FormerNames
-from damageloop.domain.outcome import NoneCalibration
+from damageloop.domain.outcome import NoneCalibration, ScoreFeature
 
 # Its name in the release's folder, and among the run's files in the registry.
 MANIFEST = "manifest.json"
+# The largest stride of the networks: both sides of an input are multiples of it.
+STRIDE_PX = 32
 
 
 class Precision(StrEnum):
@@ -27,6 +29,16 @@ class InputShape(StrEnum):
     SQUARE = "square"
     LANDSCAPE = "landscape"
     PORTRAIT = "portrait"
+
+    def size_hw(self, image_size: int) -> tuple[int, int]:
+        """Return height and width in pixels: of 640 px (640, 640), (480, 640) or (640, 480).
+
+        The shorter side is rounded up to what the network's strides divide; of 256 px it is 192.
+        """
+        shorter = -(-image_size * 3 // 4 // STRIDE_PX) * STRIDE_PX
+        if self is InputShape.SQUARE:
+            return image_size, image_size
+        return (shorter, image_size) if self is InputShape.LANDSCAPE else (image_size, shorter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +109,13 @@ def calibration_to_json(fit: NoneCalibration | None) -> dict[str, Any] | None:
     """Return the fit as plain JSON values."""
     if fit is None:
         return None
-    return {"intercept": fit.intercept, "slope": fit.slope, "n_damaged": fit.n_damaged, "n_clean": fit.n_clean}
+    values = {"intercept": fit.intercept, "slope": fit.slope, "n_damaged": fit.n_damaged, "n_clean": fit.n_clean}
+    # Left out where it is what it was before there was a choice: older manifests keep their hash.
+    return values if fit.feature is ScoreFeature.TOP_SCORE else {**values, "feature": fit.feature.value}
 
 
 def calibration_from_json(content: dict[str, Any] | None) -> NoneCalibration | None:
     """Return the fit that `calibration_to_json` wrote."""
-    return NoneCalibration(**content) if content else None
+    if not content:
+        return None
+    return NoneCalibration(**{**content, "feature": ScoreFeature(content.get("feature", ScoreFeature.TOP_SCORE))})

@@ -1,7 +1,9 @@
-"""How bad a damage is, by a rule from its size alone."""
+"""How bad a damage is, by a rule from its class and its size."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from damageloop.domain.geometry import Box
@@ -15,6 +17,27 @@ class Severity(StrEnum):
     SEVERE = "severe"
 
 
+@dataclass(frozen=True, slots=True)
+class SeverityRule:
+    """From which share of the image on a damage is moderate, and from which severe."""
+
+    moderate_from: float
+    severe_from: float
+
+
+@dataclass(frozen=True, slots=True)
+class SeverityRules:
+    """The rule of every class, but for those that have one of their own."""
+
+    default: SeverityRule
+    by_class: Mapping[str, SeverityRule] = field(default_factory=dict)
+
+    def severity(self, damage_class: str, share: float) -> Severity:
+        """Return the severity of a damage of this class that covers `share` of the image, 0 to 1."""
+        rule = self.by_class.get(damage_class, self.default)
+        return severity_of(share, rule.moderate_from, rule.severe_from)
+
+
 def area_share(box: Box, size_wh: tuple[int, int]) -> float:
     """Return the share of the image, 0 to 1, that the box covers; what lies outside the image does not count.
 
@@ -25,7 +48,7 @@ def area_share(box: Box, size_wh: tuple[int, int]) -> float:
 
 
 def severity_of(share: float, moderate_from: float, severe_from: float) -> Severity:
-    """Return the severity of a damage that covers `share` of the image, whatever its class."""
+    """Return the severity of a damage that covers `share` of the image; it never falls when the share rises."""
     if share >= severe_from:
         return Severity.SEVERE
     return Severity.MODERATE if share >= moderate_from else Severity.MINOR

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from damageloop.domain.image import StoredImage
 from damageloop.domain.job import JobRequest
 from damageloop.domain.label_error import JudgedImage, LabelCheck
 from damageloop.domain.prediction import Detection, PreAnnotation
+from damageloop.domain.release import Precision
 from damageloop.ports.detector import Detector as Detector
 from damageloop.ports.features import BoxFeatures as BoxFeatures
 from damageloop.ports.features import FeatureStore as FeatureStore
@@ -216,7 +217,12 @@ class TrainingRequest:
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """What a pipeline run left: files to release, metrics, and the parts of a manifest that it decides."""
+    """What a pipeline run left: files to release, metrics, and the parts of a manifest that it decides.
+
+    Attributes:
+        card: The manifest's card; see `domain.model_card`.
+        precision: What the released files compute in, one of `domain.release.Precision`.
+    """
 
     export_files: dict[str, Path]
     metrics: dict[str, Any]
@@ -225,6 +231,8 @@ class TrainingResult:
     labels: tuple[str, ...]
     image_size: int
     provenance: dict[str, Any]
+    card: dict[str, Any] = field(default_factory=dict)
+    precision: str = Precision.F32
 
 
 class PipelineRunner(Protocol):

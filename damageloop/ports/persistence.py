@@ -8,6 +8,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from damageloop.domain.evidence import Evidence
 from damageloop.domain.image import Image, ImageHash, ImageStatus, Origin, QuarantinedFile, StoredImage
 from damageloop.domain.image_request import ImageRequest, RequestKind, RequestOrigin
 from damageloop.domain.key import ApiKey, Scope
@@ -154,6 +155,12 @@ class RoundRepository(Protocol):
     def tasks_of(self, image_ids: Sequence[int]) -> set[int]:
         """Return the tasks that these images ever had as items of rounds."""
 
+    def items_of_tasks(self, tasks: Sequence[tuple[int, int]]) -> dict[int, tuple[RoundItem, int]]:
+        """Return the item of each (task id, image id) by task id, with the number of items of its round.
+
+        The newest round counts. An item that has no task yet is found by its image; a task without an item is missing.
+        """
+
     def item_of_image(self, image_id: int) -> RoundItem | None:
         """Return the newest item of an image, or None when no round ever held it."""
 
@@ -191,9 +198,27 @@ class ImageRequestRepository(Protocol):
 class KeyRepository(Protocol):
     """API keys by their hash."""
 
-    def add(self, name: str, scopes: Sequence[Scope], key_hash: str, now: datetime) -> ApiKey: ...
+    def add(
+        self,
+        name: str,
+        scopes: Sequence[Scope],
+        key_hash: str,
+        now: datetime,
+        *,
+        hint: str | None = None,
+        expires_at: datetime | None = None,
+        requests_per_minute: int | None = None,
+    ) -> ApiKey: ...
     def by_hash(self, key_hash: str) -> ApiKey | None: ...
-    def all(self) -> list[ApiKey]: ...
+    def get(self, key_id: int, for_update: bool = False) -> ApiKey:
+        """Return the key; `for_update` has others who want it wait. Raises NotFoundError."""
+
+    def all(self, for_update: bool = False) -> list[ApiKey]:
+        """Return all keys, oldest first; `for_update` has others who want one wait."""
+
+    def replace(self, key_id: int, successor_id: int, ends_at: datetime) -> ApiKey:
+        """Name the key that takes the place of this one, which ends at the moment."""
+
     def revoke(self, key_id: int, now: datetime) -> ApiKey: ...
     def touch(self, key_id: int, now: datetime) -> None: ...
 
@@ -201,7 +226,17 @@ class KeyRepository(Protocol):
 class EvidenceRepository(Protocol):
     """Answers as they were given."""
 
-    def add(self, request_id: str, model_version: int, answer: Mapping[str, Any], now: datetime) -> None: ...
+    def add(
+        self,
+        request_id: str,
+        model_version: int,
+        answer: Mapping[str, Any],
+        now: datetime,
+        api_key_id: int | None = None,
+    ) -> None: ...
+    def add_many(self, evidence: Sequence[Evidence]) -> None:
+        """Remember answers; one that is remembered already stays as it is."""
+
     def expire(self, before: datetime, limit: int, is_dry_run: bool = False) -> int:
         """Remove at most so many answers from before the moment; return how many, or only count all of them."""
 

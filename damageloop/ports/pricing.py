@@ -14,13 +14,16 @@ from damageloop.domain.idempotency import IdempotentRequest
 class IdempotencyRepository(Protocol):
     """Requests with an idempotency key."""
 
-    def begin(self, request: IdempotentRequest) -> IdempotentRequest:
-        """Remember that a request is in work and return it; or return the one that has this key already."""
+    def begin(self, request: IdempotentRequest, died_before: datetime) -> IdempotentRequest:
+        """Remember that a request is in work and return it; or return the one that has this key already.
 
-    def finish(self, api_key_id: int, key: str, status: int, answer: Mapping[str, Any]) -> None:
-        """Keep the answer."""
+        One of the same fingerprint that began before `died_before` and has no answer is taken over.
+        """
 
-    def drop(self, api_key_id: int, key: str) -> None:
+    def finish(self, request: IdempotentRequest, status: int, answer: Mapping[str, Any]) -> None:
+        """Keep the answer, unless another has taken the request over."""
+
+    def drop(self, request: IdempotentRequest) -> None:
         """Forget a request that came to nothing, so that it may be sent again."""
 
     def expire(self, before: datetime, limit: int, is_dry_run: bool = False) -> int:
@@ -43,6 +46,9 @@ class ValuationRepository(Protocol):
 
     def get(self, valuation_id: str) -> dict[str, Any]:
         """Return what was remembered. Raises NotFoundError."""
+
+    def newest(self, limit: int) -> list[str]:
+        """Return the ids of the newest valuations, at most so many."""
 
     def expire(self, before: datetime, limit: int, is_dry_run: bool = False) -> int:
         """Remove at most `limit` valuations from before a moment, and return how many it were or would be."""
@@ -88,3 +94,19 @@ class BatchRepository(Protocol):
 
     def remove(self, batch_id: str) -> None:
         """Remove a batch with its photos' rows."""
+
+
+class BatchPhotos(Protocol):
+    """Bytes of photos that wait for their answer. Every method may raise UnavailableError."""
+
+    def put(self, batch_id: str, number: int, content: bytes) -> str:
+        """Keep a photo and return where; doing it twice changes nothing."""
+
+    def read(self, store_key: str) -> bytes:
+        """Return the photo's bytes. Raises NotFoundError."""
+
+    def remove(self, batch_id: str) -> None:
+        """Remove all photos of a batch; safe to repeat."""
+
+    def batch_ids(self) -> list[str]:
+        """Return the batches of which photos are kept."""

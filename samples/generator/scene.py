@@ -24,10 +24,14 @@ _MIN_SIDE_SHARE = 0.02
 
 @dataclass(frozen=True)
 class Box:
-    """A visible damage; corners in pixels, the right and bottom ones exclusive."""
+    """A visible damage; corners in pixels, the right and bottom ones exclusive.
+
+    `damage`: which of the vehicle's damages it is, so that views of one can be told from views of another.
+    """
 
     label: str
     xyxy_px: tuple[int, int, int, int]
+    damage: int
 
 
 @dataclass(frozen=True)
@@ -66,12 +70,12 @@ def render(vehicle: Vehicle, view: View, rng: np.random.Generator, *, is_damaged
     canvas = _Canvas(vehicle, view, surface, sensor, clean)
     boxes: list[Box] = []
     if is_damaged:
-        dents_first = sorted(vehicle.damages, key=lambda damage: damage.label)
-        boxes = [box for damage in dents_first if (box := _add(canvas, damage)) is not None]
+        dents_first = sorted(enumerate(vehicle.damages), key=lambda numbered: numbered[1].label)
+        boxes = [box for number, damage in dents_first if (box := _add(canvas, number, damage)) is not None]
     return Photo(sensor.expose(canvas.linear), tuple(boxes), sensor.jpeg_quality)
 
 
-def _add(canvas: _Canvas, damage: Damage) -> Box | None:
+def _add(canvas: _Canvas, number: int, damage: Damage) -> Box | None:
     """Add `damage` to the canvas and return its box, or change nothing when it would not be seen."""
     region = _region(canvas.view, damage)
     if region is None:
@@ -80,13 +84,13 @@ def _add(canvas: _Canvas, damage: Damage) -> Box | None:
         patch, mask = _press(canvas, damage, region)
     else:
         patch, mask = _engrave(canvas, damage, region)
-    box = _visible_box(canvas, damage.label, region, patch, mask)
-    if box is None:
+    corners = _visible_corners(canvas, damage.label, region, patch, mask)
+    if corners is None:
         return None
     canvas.linear[region] = patch
     if isinstance(damage, Dent):
         _turn(canvas.surface, damage, region)
-    return box
+    return Box(damage.label, corners, number)
 
 
 def _region(view: View, damage: Damage) -> Region | None:
@@ -139,8 +143,10 @@ def _engrave(canvas: _Canvas, scratch: Scratch, region: Region) -> tuple[Field, 
     return as_field(np.clip(patch * (1 + relief) + glint, 0, None)), opacity > 0.2
 
 
-def _visible_box(canvas: _Canvas, label: str, region: Region, patch: Field, mask: NDArray[np.bool_]) -> Box | None:
-    """Return the box of `mask` in the photo if it is large and differs enough from the scene before."""
+def _visible_corners(
+    canvas: _Canvas, label: str, region: Region, patch: Field, mask: NDArray[np.bool_]
+) -> tuple[int, int, int, int] | None:
+    """Return the corners of `mask` in the photo if it is large and differs enough from the scene before."""
     width = canvas.view.size_wh[0]
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not rows.size:
@@ -155,4 +161,4 @@ def _visible_box(canvas: _Canvas, label: str, region: Region, patch: Field, mask
     change = np.abs(canvas.sensor.develop(patch) - canvas.sensor.develop(canvas.linear[region])).max(axis=-1)[mask]
     contrast = 255 * float(np.quantile(change, 0.7))
     needed = _MIN_CONTRAST + _MIN_NOISE_RATIO * 255 * canvas.sensor.noise
-    return Box(label, box) if contrast >= needed else None
+    return box if contrast >= needed else None

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = ("torch", "ultralytics", "mlflow", "dvc", "evidently", "label_studio_sdk", "celery", "openvino")
+HEAVY = ("torch", "ultralytics", "mlflow", "dvc", "evidently", "label_studio_sdk", "celery", "openvino", "onnxruntime")
 
 
 def loaded_by(module: str) -> set[str]:
@@ -27,6 +27,16 @@ def tracked(pattern: str) -> list[Path]:
 
 @pytest.mark.parametrize("module", ["api.main", "damageloop.cli.app"])
 def test_a_process_loads_nothing_heavy_before_it_needs_it(module: str) -> None:
+    assert loaded_by(module) & set(HEAVY) == set()
+
+
+def test_the_api_loads_nothing_that_its_start_and_memory_need_not_pay_for() -> None:
+    needless = {"scipy", "pandas", "pyarrow", "sklearn", "alembic", "typer", "rich", "matplotlib", "onnx", "nncf"}
+    assert loaded_by("api.main") & needless == set()
+
+
+@pytest.mark.parametrize("module", ["damageloop.bootstrap.detectors", "damageloop.adapters.engines.torchscript"])
+def test_who_may_choose_an_engine_loads_none(module: str) -> None:
     assert loaded_by(module) & set(HEAVY) == set()
 
 

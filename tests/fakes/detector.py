@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from damageloop.domain.outcome import NoneCalibration
 from damageloop.domain.prediction import Detection, DetectorAnswer
@@ -39,6 +40,7 @@ class FakeDetector:
     top_score: float | None = None
     before: Callable[[RgbImage], None] = lambda image: None
     n_calls: int = 0
+    box_features: NDArray[np.float32] | None = None
 
     @property
     def n_parallel(self) -> int:
@@ -50,7 +52,7 @@ class FakeDetector:
         top_score = (
             max((d.confidence for d in self.detections), default=0.05) if self.top_score is None else self.top_score
         )
-        return DetectorAnswer(tuple(self.detections), np.zeros(4, dtype=np.float32), top_score)
+        return DetectorAnswer(tuple(self.detections), np.zeros(4, dtype=np.float32), top_score, self.box_features)
 
 
 @dataclass

@@ -69,6 +69,8 @@ class FakePipeline:
 
     classes: tuple[str, ...]
     trained: list[TrainingRequest] = field(default_factory=list)
+    precision: str = "f32"
+    card: dict[str, Any] = field(default_factory=dict)
 
     def run(self, request: TrainingRequest, progress: Progress, is_cancelled: Callable[[], bool]) -> TrainingResult:
         progress(0.5, "epoch 7 of 14")
@@ -81,6 +83,8 @@ class FakePipeline:
             labels=self.classes,
             image_size=256,
             provenance={"base": "starter-yolo11n.pt"},
+            card=self.card,
+            precision=self.precision,
         )
 
 
@@ -151,7 +155,7 @@ class FakeReleaseStore:
     def publish(self, version: int, files: Mapping[str, Path], manifest: ReleaseManifest) -> ReleaseManifest:
         complete = replace(manifest, model_version=version, files=dict.fromkeys(files, "ab" * 32))
         known = self.manifests.setdefault(version, complete)
-        if replace(known, source={}) != replace(complete, source={}):
+        if replace(known, source={}, card={}) != replace(complete, source={}, card={}):
             raise ConflictError(f"Release {version} exists with other content.")
         return known
 

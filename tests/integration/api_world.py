@@ -12,12 +12,13 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from api.main import Surface, create_app
+from damageloop.adapters.batch_photos import FileBatchPhotos
 from damageloop.adapters.identifiers import time_ordered_id
 from damageloop.adapters.images import FsspecImageStore, ImageLimits
 from damageloop.adapters.maps import FileMapStore
 from damageloop.adapters.photos.thumbnail import shrink
 from damageloop.adapters.releases import FolderReleaseStore
-from damageloop.bootstrap.api import ApiServices, make_image_reader
+from damageloop.bootstrap.api import ApiServices, make_image_reader, make_predictions
 from damageloop.bootstrap.champions import make_champions
 from damageloop.bootstrap.curation import make_curation
 from damageloop.bootstrap.estimates import make_estimates
@@ -36,8 +37,13 @@ from damageloop.services.loop.ledger import Ledger
 from damageloop.services.loop.triggers import Triggers
 from damageloop.services.reviews.note_review_event import NoteReviewEvent
 from damageloop.services.serving.answer_damage import AnswerDamage
+from damageloop.services.serving.batches import Batches
+from damageloop.services.serving.evidence_log import EvidenceLog
+from damageloop.services.serving.idempotency import Idempotency
 from damageloop.services.serving.keys import Keys
 from damageloop.services.serving.serving_champion import ChampionLoader
+from damageloop.services.serving.take_feedback import TakeFeedback
+from damageloop.services.serving.value_vehicle import ValueVehicle
 from damageloop.services.snapshots.inspect_snapshots import InspectSnapshots
 from tests.fakes.clock import FakeClock
 from tests.fakes.detector import FakeDetector, make_manifest
@@ -47,6 +53,7 @@ from tests.fakes.training import FakeSnapshotStore
 
 SECRET = "a shared secret"
 MAX_REQUEST_BYTES = 300_000
+MAX_BATCH_IMAGES = 8
 
 
 def make_photo(size_wh: tuple[int, int] = (320, 240), image_format: str = "JPEG") -> bytes:
@@ -69,23 +76,35 @@ class ApiWorld:
 
     def __post_init__(self) -> None:
         params = load_params(Path(__file__).parents[2] / "params.yaml")
-        serving = params.serving.model_copy(update={"max_request_bytes": MAX_REQUEST_BYTES})
+        serving = params.serving.model_copy(
+            update={"max_request_bytes": MAX_REQUEST_BYTES, "max_batch_images": MAX_BATCH_IMAGES}
+        )
         params = params.model_copy(update={"serving": serving})
+        self.params = params
         self.releases = FolderReleaseStore(self.folder / "releases")
         self.features = FakeFeatureStore()
         self.snapshots = FakeSnapshotStore()
         self.images = FsspecImageStore(self.folder / "images", ImageLimits(2**22, 2**22, 16))
         self.maps = FileMapStore(self.folder / "cache")
         self.queue = FakeJobQueue()
+        self.batch_photos = FileBatchPhotos(self.folder / "batches")
         ledger = Ledger(self.units, self.queue, self.clock)
         champion = ChampionLoader(self.units, self.releases, self._make_detector, poll_s=60.0)
         reader = make_image_reader(params)
+        evidence = EvidenceLog(self.units)
+        answer_damage = AnswerDamage(champion, reader, evidence, self.clock, time_ordered_id, serving)
         self.services = ApiServices(
             params=params,
             keys=Keys(self.units, self.clock),
             champion=champion,
             champions=make_champions(self.units, self.releases, self.clock, lambda: self.nudges.append(1)),
-            answer_damage=AnswerDamage(self.units, champion, reader, self.clock, time_ordered_id, serving),
+            answer_damage=answer_damage,
+            predictions=make_predictions(answer_damage, params),
+            evidence=evidence,
+            idempotency=Idempotency(self.units, self.clock),
+            batches=Batches(self.units, self.batch_photos, ledger, self.clock, time_ordered_id, MAX_BATCH_IMAGES),
+            value_vehicle=ValueVehicle(self.units, evidence, self.clock, lambda: self.params, serving),
+            take_feedback=TakeFeedback(self.units, evidence, self.clock),
             browse=Browse(self.units),
             cancel_job=CancelJob(self.units, self.clock),
             retry_job=RetryJob(ledger),
@@ -128,7 +147,9 @@ class ApiWorld:
 
     def _make_detector(self, folder: Path, manifest: ReleaseManifest) -> FakeDetector:
         template = self.detector
-        return FakeDetector(manifest, template.detections, template.top_score, template.before)
+        return FakeDetector(
+            manifest, template.detections, template.top_score, template.before, box_features=template.box_features
+        )
 
 
 def images(*contents: bytes) -> list[tuple[str, Any]]:

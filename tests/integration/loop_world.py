@@ -23,7 +23,7 @@ from damageloop.domain.release import ReleaseManifest
 from damageloop.domain.round import RoundItem
 from damageloop.domain.split import Split
 from damageloop.params import Params
-from damageloop.ports import BaseExport, Detector, Handler, RgbImage
+from damageloop.ports import BaseExport, Detector, Handler, Photo, RgbImage
 from damageloop.services.images.describe_pool import Describe, DescribePool
 from damageloop.services.images.embed_crops import EmbedCrops
 from damageloop.services.images.feature_source import PIXELS
@@ -92,6 +92,9 @@ class FakeImageStore:
         pixels = np.full((80, 100, 3), color_of(number), dtype=np.uint8)
         pixels[0, 0, 0] = number
         return pixels
+
+    def photo(self, store_key: str, side_px: int) -> Photo:
+        return Photo(self.load(store_key), (100, 80))
 
 
 @dataclass

@@ -40,7 +40,7 @@ def test_a_prediction_has_the_promised_form_and_is_given_again_exactly(world: Ap
     response = client.post("/v1/predictions", files=files)
     assert response.status_code == 200, response.text
     answer = response.json()
-    assert list(answer) == ["request_id", "model_version", "outcome", "none_probability", "images"]
+    assert list(answer) == ["request_id", "model_version", "model_since", "outcome", "none_probability", "images"]
     assert (answer["model_version"], answer["outcome"]) == ("1", "damaged")
     first, _, broken = answer["images"]
     assert (first["filename"], first["width"], first["height"], first["error"]) == ("0.jpg", 320, 240, None)
@@ -249,8 +249,10 @@ def test_each_surface_has_its_routes(world: ApiWorld) -> None:
 
     health = {"/v1/health/live", "/v1/health/ready"}
     pricing = {"/v1/predictions", "/v1/predictions/{request_id}", "/v1/models/champion"}
-    assert routes("pricing") == pricing | health
-    assert routes("operations") & pricing == set()
+    pricing |= {"/v1/valuations", "/v1/valuations/{valuation_id}", "/v1/feedback"}
+    assert pricing | health <= routes("pricing")
+    # Remarks are sent on the one and read on the other.
+    assert routes("operations") & routes("pricing") == health | {"/v1/feedback"}
     assert routes("all") == routes("pricing") | routes("operations")
 
 

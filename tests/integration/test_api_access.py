@@ -125,6 +125,7 @@ def test_a_body_without_a_declared_size_is_counted_while_it_streams(world: ApiWo
         for _ in range(100):
             yield bytes(MAX_REQUEST_BYTES // 50)
 
+    world.promote()
     headers = {"content-type": "multipart/form-data; boundary=a"}
     check_problem(world.client().post("/v1/predictions", content=body(), headers=headers), 413, "request_too_large")
 

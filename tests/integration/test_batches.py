@@ -11,12 +11,13 @@ import pytest
 
 from damageloop.adapters.batch_photos import FileBatchPhotos
 from damageloop.adapters.identifiers import time_ordered_id
-from damageloop.domain.batch import BatchItem, BatchState
+from damageloop.domain.batch import Batch, BatchItem, BatchState
 from damageloop.domain.job import JobKind, JobState
 from damageloop.domain.promotion import PromotionReason
 from damageloop.errors import CancelledError, ConflictError, InvalidInputError, NoChampionError, NotFoundError
 from damageloop.ports import Handler
 from damageloop.ports.persistence import UnitOfWorkFactory
+from damageloop.services.integrity.invariants.batches import answered_or_in_work
 from damageloop.services.loop.ledger import Ledger
 from damageloop.services.serving import answer_batch
 from damageloop.services.serving.answer_batch import AnswerBatch
@@ -43,6 +44,7 @@ class CountedAnswers:
     killed_at: str | None = None
     seen: list[str] = field(default_factory=list)
     n_flushes: int = 0
+    is_closed: bool = False
     n_parallel: int = 1
 
     def __call__(self, filename: str, content: bytes) -> dict[str, Any]:
@@ -53,6 +55,9 @@ class CountedAnswers:
 
     def flush(self) -> None:
         self.n_flushes += 1
+
+    def close(self) -> None:
+        self.is_closed = True
 
 
 @dataclass
@@ -85,8 +90,9 @@ def desk(units: UnitOfWorkFactory, clock: FakeClock, tmp_path: Path, monkeypatch
     monkeypatch.setattr(answer_batch, "SHARD", 2)
     photos, queue, made = FileBatchPhotos(tmp_path / "batches"), FakeJobQueue(), []
 
-    def answers_of(version: int) -> CountedAnswers:
-        made.append(CountedAnswers(version))
+    def answers_of(batch: Batch) -> CountedAnswers:
+        assert batch.model_version is not None
+        made.append(CountedAnswers(batch.model_version))
         return made[-1]
 
     batches = Batches(units, photos, Ledger(units, queue, clock), clock, time_ordered_id, max_images=8)
@@ -117,6 +123,7 @@ def test_a_batch_is_answered_photo_by_photo_and_its_photos_go(
     assert (batch.state, batch.n_images, batch.n_answered, batch.model_version) == (BatchState.DONE, 5, 5, version)
     assert said(desk, batch_id) == [(number, f"photo {number}") for number in range(5)]
     assert said(desk, batch_id, after=3) == [(4, "photo 4")]
+    assert (desk.made[0].n_flushes, desk.made[0].is_closed) == (3, True)
     assert not list((tmp_path / "batches").rglob("*.*"))
     assert not any((tmp_path / "batches").iterdir())
 
@@ -200,7 +207,7 @@ def test_a_batch_whose_job_was_given_up_has_failed_and_can_be_started_again(
     promote(units)
     batch_id = desk.sent(1)
 
-    def broken(_: int) -> CountedAnswers:
+    def broken(_: Batch) -> CountedAnswers:
         raise InvalidInputError("The release is broken.")
 
     answer, desk.answer = desk.answer, AnswerBatch(units, desk.answer.photos, broken, desk.batches.clock)
@@ -250,3 +257,47 @@ def test_old_batches_and_photos_of_requests_that_were_cut_off_are_removed(
     assert desk.batches.expire(clock.now() - timedelta(days=1), limit=10) == 1
     with pytest.raises(NotFoundError):
         desk.batches.get(batch_id)
+
+
+def test_photos_of_a_request_that_came_too_late_overwrite_none(desk: Desk, units: UnitOfWorkFactory) -> None:
+    promote(units)
+    batch_id = desk.sent(1, is_complete=False)
+    first = desk.batches.keep_photo(batch_id, 1, "car-1.jpg", b"the first")
+    late = desk.batches.keep_photo(batch_id, 1, "car-1.jpg", b"too late")
+    desk.batches.append(batch_id, [first])
+    with pytest.raises(ConflictError):
+        desk.batches.append(batch_id, [late])
+    desk.batches.start(batch_id)
+    desk.run(batch_id)
+    assert said(desk, batch_id) == [(0, "photo 0"), (1, "the first")]
+
+
+def test_a_photo_that_is_gone_costs_the_others_nothing(desk: Desk, units: UnitOfWorkFactory, tmp_path: Path) -> None:
+    promote(units)
+    batch_id = desk.sent(3)
+    (gone,) = (tmp_path / "batches" / batch_id).glob("000001-*")
+    gone.unlink()
+    assert desk.run(batch_id) is JobState.SUCCEEDED
+    answers = [item.answer or {} for item in desk.batches.answered(batch_id, limit=10, after=None)]
+    assert [answer.get("said") for answer in answers] == ["photo 0", None, "photo 2"]
+    assert answers[1]["error"]["code"] == "not_kept"
+
+
+def test_verify_finds_batches_that_are_not_whole_and_that_nobody_works_on(
+    desk: Desk, units: UnitOfWorkFactory, clock: FakeClock
+) -> None:
+    promote(units)
+    good, waits, cut_short, left_alone = desk.sent(2), desk.sent(1), desk.sent(2), desk.sent(1)
+    desk.sent(1, is_complete=False)
+    desk.run(good)
+    with units() as work:
+        work.batches.set_state(cut_short, BatchState.DONE, clock.now())
+        work.batches.set_state(left_alone, BatchState.RUNNING, clock.now(), job_id=desk.batches.get(good).job_id)
+        work.commit()
+    with units(read_only=True) as work:
+        found = set(answered_or_in_work(work))
+    assert found == {
+        f"batch {cut_short} is done with 0 of 2 photos answered",
+        f"batch {left_alone} is running, and no job works on it",
+    }
+    assert desk.batches.get(waits).state is BatchState.QUEUED

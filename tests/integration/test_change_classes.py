@@ -188,9 +188,13 @@ def test_what_a_crash_left_behind_is_told_and_finished_by_the_same_command(platf
 def test_other_parameters_that_name_the_class_follow(platform: Platform) -> None:
     values = {"training.semi_supervised.class_confidence": {"dent": 0.7, "scratch": 0.5}}
     replace_text(platform.path, changed_text(platform.path, values))
-    assert platform.service().preview(RENAME).parameters == ("training.semi_supervised.class_confidence",)
+    named = ("training.semi_supervised.class_confidence", "valuation.costs")
+    assert platform.service().preview(RENAME).parameters == named
+    costs = platform.params.valuation.costs["dent"]
     platform.change(RENAME)
     assert platform.params.training.semi_supervised.class_confidence == {"ding": 0.7, "scratch": 0.5}
+    assert platform.params.valuation.costs["ding"] == costs
     platform.change(ClassChange(ChangeKind.REMOVE, "ding"))
     assert platform.params.training.semi_supervised.class_confidence == {"scratch": 0.5}
+    assert set(platform.params.valuation.costs) == {"scratch"}
     assert "# What changes a result." in platform.path.read_text()

@@ -19,8 +19,10 @@ from damageloop.adapters.engines.yolo import DetectionRules
 from damageloop.domain.release import ReleaseManifest
 from damageloop.errors import ConflictError, DamageloopError, InvalidInputError, NotFoundError
 from damageloop.ports import Detector, RgbImage
+from tests.integration.random_network import save_random_network
+from workers.stages.agreement import Agreement, agreement, refuse_disagreement
 from workers.stages.network import TorchDetector, load_network
-from workers.stages.openvino_export import Agreement, agreement, export_openvino, refuse_disagreement
+from workers.stages.openvino_export import export_openvino
 from workers.stages.quiet import quiet_ultralytics
 
 SIZE = 128
@@ -33,26 +35,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::F
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a checkpoint with random weights whose scores lie around one half, so that there are detections."""
-    quiet_ultralytics()
-    import torch
-    from ultralytics.nn.tasks import DetectionModel
-
-    torch.set_num_threads(1)  # on a busy machine more threads spend their time waiting for one another
-    torch.manual_seed(0)
-    network: Any = DetectionModel("yolo11n.yaml", nc=len(LABELS), verbose=False)
-    network.names = dict(enumerate(LABELS))
-    for branch in (*network.model[-1].cv2, *network.model[-1].cv3):
-        torch.nn.init.normal_(branch[-1].weight, std=0.1)
-        torch.nn.init.zeros_(branch[-1].bias)
-    # Batch norm learns its statistics from noise; without them random layers fade to a constant.
-    norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
-    for norm in norms:
-        norm.momentum = None
-    with torch.no_grad():
-        network.train()(torch.rand(4, 3, SIZE, SIZE))
     path = tmp_path_factory.mktemp("weights") / "random.pt"
-    torch.save({"model": network.eval(), "train_args": {}}, path)
+    save_random_network(path, LABELS, SIZE)
     return path
 
 
@@ -194,9 +178,26 @@ def test_an_export_beyond_the_tolerance_is_refused(worse: dict[str, float]) -> N
         refuse_disagreement(replace(good, **worse))  # type: ignore[arg-type]
 
 
+def save_static(release: Path, folder: Path) -> None:
+    """Write the graph as releases had it before graphs could be reshaped: for squares of one size."""
+    ov = load_openvino()
+    model = ov.Core().read_model(release / "model.xml")
+    model.reshape([1, SIZE, SIZE, 3])
+    ov.save_model(model, folder / "model.xml", compress_to_fp16=False)
+
+
+def test_a_graph_for_squares_alone_says_the_same(release: Path, tmp_path: Path) -> None:
+    save_static(release, tmp_path)
+    image = noise(150, 100)
+    old, new = (OpenVinoDetector(folder, MANIFEST, RULES, n_threads=1).detect(image) for folder in (tmp_path, release))
+    assert old.detections == new.detections
+    assert np.array_equal(old.embedding, new.embedding)
+
+
 def test_a_release_of_another_size_or_without_a_model_is_refused(release: Path, tmp_path: Path) -> None:
+    save_static(release, tmp_path)
     with pytest.raises(ConflictError, match="its manifest says"):
-        OpenVinoDetector(release, replace(MANIFEST, image_size=256), RULES)
+        OpenVinoDetector(tmp_path, replace(MANIFEST, image_size=256), RULES)
     (tmp_path / "model.xml").write_text("no model")
     with pytest.raises(ConflictError, match=r"model\.xml"):
         OpenVinoDetector(tmp_path, MANIFEST, RULES)
@@ -225,6 +226,26 @@ def test_the_serving_side_loads_no_torch_and_no_telemetry(release: Path) -> None
     )
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
+
+
+def test_a_process_survives_a_signal_after_its_detectors_went_in_any_order(release: Path) -> None:
+    script = (
+        "import pathlib, signal\n"
+        "from damageloop.adapters.engines.openvino import OpenVinoDetector\n"
+        "from damageloop.adapters.engines.yolo import DetectionRules\n"
+        "from damageloop.domain.release import ReleaseManifest\n"
+        f"manifest = ReleaseManifest(1, {LABELS!r}, {SIZE}, 'f32', {{}}, {{}}, None, {{}})\n"
+        f"folder = pathlib.Path({str(release)!r})\n"
+        "detectors = [OpenVinoDetector(folder, manifest, DetectionRules(0.3, 0.6, 50)) for _ in range(3)]\n"
+        "while detectors:\n"
+        "    detectors.pop(0)\n"
+        "try:\n"
+        "    signal.raise_signal(signal.SIGINT)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('survived')\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout.strip()) == (0, "survived")
 
 
 def test_ultralytics_is_quiet() -> None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from damageloop.bootstrap.database import SqlUnitOfWorkFactory
 from damageloop.domain.annotation import Verdict
+from damageloop.domain.batch import BatchItem
 from damageloop.domain.image import FORGOTTEN_NAME, ImageStatus
 from damageloop.domain.image_request import RequestKind, RequestOrigin
 from damageloop.domain.job import JobKind, JobRequest, JobState
+from damageloop.domain.key import Scope
 from damageloop.domain.labels import FormerNames
 from damageloop.domain.prediction import Prediction
 from damageloop.domain.round import RoundKind, RoundState
+from damageloop.errors import NotFoundError
 from damageloop.ports.persistence import UnitOfWork
 from tests.factories import add_image, make_annotation, make_detection, make_item
 from tests.fakes.clock import FakeClock
@@ -64,6 +69,27 @@ def test_a_forgotten_images_rows_are_emptied_and_another_images_are_not(
         assert [h.image_id for h in work.images.hashes_after(0)] == [2]
         assert (work.annotations.deleted_since(0), work.annotations.forgotten_ids("label-studio")) == (0, {"1"})
         assert work.evidence.get("answer-2")
+
+
+def test_answers_to_a_forgotten_file_go_wherever_they_are(units: SqlUnitOfWorkFactory, clock: FakeClock) -> None:
+    with units() as work:
+        fill(work, clock)
+        gone, kept = (work.images.get(number).stored.source_sha256 for number in (1, 2))
+        answered = {"prediction": {"outcome": "damage"}, "error": None}
+        key = work.keys.add("pricing", [Scope.PREDICT], "a" * 64, clock.now())
+        work.batches.add("b-1", key.id, clock.now())
+        work.batches.add_items("b-1", [BatchItem("b-1", n, f"{n}.jpg", one, "k") for n, one in enumerate((gone, kept))])
+        work.batches.answer("b-1", {0: answered, 1: answered})
+        work.redactions.clear_rows([1], clock.now())
+        work.commit()
+    with units(read_only=True) as work:
+        first, second = work.batches.items("b-1", 2, None)
+        with pytest.raises(NotFoundError):
+            work.evidence.get("answer-1")
+        assert work.evidence.get("answer-2")
+    assert (first.filename, second.filename, second.answer) == (FORGOTTEN_NAME, "1.jpg", answered)
+    assert first.answer is not None
+    assert (first.answer["prediction"], first.answer["error"]["code"]) == (None, "forgotten")
 
 
 def test_boxes_and_predictions_are_named_as_their_classes_are_called_now(

@@ -184,9 +184,11 @@ def test_a_training_leaves_a_release_and_a_second_run_of_it_does_nothing(site: S
     assert (result.labels, result.image_size) == (("scratch", "dent"), 64)
     assert set(result.thresholds) == {"scratch", "dent"}
     assert result.none_calibration is not None
+    assert {"none", "thresholds", "training"} <= set(result.card)
     assert result.metrics["test"]["images"] == 4
     assert result.metrics["test"]["per_class"]["dent"]["boxes"] == 2
     assert result.provenance == {"code_revision": "test"}
+    assert (result.precision, result.card["precision"]["chosen"]) == ("f32", "f32")
 
     weights = site.folder(finished.request) / "build" / "weights.pt"
     before = weights.stat().st_mtime_ns

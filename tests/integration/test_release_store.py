@@ -71,6 +71,11 @@ def test_another_run_of_the_same_training_keeps_the_release_that_is_there(
     assert store.manifest(7).source == {"run_id": "a"}
 
 
+def test_measuring_again_keeps_the_card_that_is_there(store: FolderReleaseStore, files: dict[str, Path]) -> None:
+    first = store.publish(7, files, replace(MANIFEST, card={"precision": {"ms_per_image": 20.1}}))
+    assert store.publish(7, files, replace(MANIFEST, card={"precision": {"ms_per_image": 20.2}})) == first
+
+
 def test_publishing_other_content_under_a_version_is_refused(store: FolderReleaseStore, files: dict[str, Path]) -> None:
     store.publish(7, files, MANIFEST)
     files["model.bin"].write_text("changed")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from damageloop.domain.idempotency import IdempotentRequest
 from damageloop.domain.image import ImageStatus
 from damageloop.domain.job import JobKind, JobRequest, JobState
+from damageloop.loop_params import RetentionParams
 from damageloop.params import Params
 from damageloop.services.images.forget import Forget
 from damageloop.services.images.retention import ApplyRetention, RetentionReport
@@ -26,7 +29,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 def params(**days: int | None) -> Params:
-    none = dict.fromkeys(("evidence_days", "inbox_days", "jobs_days", "unlabeled_days"))
+    none = dict.fromkeys(RetentionParams.model_fields)
     return make_params(retention={**none, **days})
 
 
@@ -40,6 +43,41 @@ def add_answers(world: World, *names: str) -> None:
         for name in names:
             work.evidence.add(name, version, {}, world.clock.now())
         work.commit()
+
+
+def test_idempotency_keys_go_after_their_hours(world: World) -> None:
+    for key in ("old", "young"):
+        with world.units() as work:
+            asked = IdempotentRequest(1, key, "POST /v1/predictions", "0" * 64, world.clock.now())
+            work.idempotency.begin(asked, world.clock.now())
+            work.commit()
+        world.clock.advance(hours=20)
+    assert retention(world, idempotency_hours=24)(is_dry_run=True).idempotent_requests == 1
+    assert retention(world, idempotency_hours=24)().idempotent_requests == 1
+    assert retention(world, idempotency_hours=24)() == NOTHING
+
+
+def test_valuations_go_with_the_answers_they_were_made_of(world: World) -> None:
+    with world.units() as work:
+        version = work.valuations.version_of("hash", {}, world.clock.now())
+        work.valuations.add("valuation", version, 1, {}, world.clock.now())
+        work.commit()
+    world.clock.advance(days=11)
+    assert retention(world, evidence_days=12)().valuations == 0
+    assert retention(world, evidence_days=10)().valuations == 1
+
+
+def test_batches_go_after_their_days_by_what_removes_their_photos(world: World) -> None:
+    asked: list[tuple[datetime, int]] = []
+
+    def expire(before: datetime, limit: int) -> int:
+        asked.append((before, limit))
+        return 3
+
+    apply = replace(retention(world, batches_days=7), expire_batches=expire)
+    assert (apply(is_dry_run=True).batches, asked) == (0, [])
+    assert apply().batches == 3
+    assert [before for before, _ in asked] == [world.clock.now() - timedelta(days=7)]
 
 
 def add_job(world: World, kind: JobKind, key: str, state: JobState, parent_id: int | None = None) -> int:

@@ -90,6 +90,14 @@ def test_what_is_logged_is_what_the_snapshot_committed_whatever_is_live_now(worl
     assert "provenance_warning" not in tags
 
 
+def test_the_release_says_in_which_precision_it_computes_and_why(world: World) -> None:
+    world.pipeline.precision = "bf16"
+    world.pipeline.card = {"precision": {"chosen": "bf16", "reason": "it holds"}}
+    version = world.train()["model_version"]
+    manifest = world.releases.manifest(version)
+    assert (manifest.precision, manifest.card) == ("bf16", world.pipeline.card)
+
+
 def test_a_training_on_other_code_than_the_snapshots_says_so_in_its_result_and_its_run(world: World) -> None:
     result = world.train(code="code-2")
     assert result["warnings"] == ["the code is code-2, the snapshot was made with code-1"]

@@ -19,3 +19,17 @@ def test_a_value_that_does_not_fit_is_refused_and_named(monkeypatch: pytest.Monk
 def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAMAGELOOP_API_PORT", "")
     assert Settings(home=Path("elsewhere")).api_port == 8000
+
+
+def test_both_surfaces_have_one_address_unless_said_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings(api_port=8123).operations_url == "http://localhost:8123"
+    monkeypatch.setenv("DAMAGELOOP_API_URL", "http://api.example")
+    assert Settings().operations_url == "http://api.example"
+    monkeypatch.setenv("DAMAGELOOP_OPERATIONS_URL", "http://operations.example")
+    assert (Settings().api_url, Settings().operations_url) == ("http://api.example", "http://operations.example")
+
+
+def test_a_surface_that_there_is_not_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAMAGELOOP_API_SURFACE", "everything")
+    with pytest.raises(InvalidInputError, match=r"^DAMAGELOOP_API_SURFACE"):
+        Settings()

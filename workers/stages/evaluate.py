@@ -7,7 +7,7 @@ from typing import Any
 
 from damageloop.adapters.engines.yolo import DetectionRules
 from damageloop.domain.annotation import Verdict
-from damageloop.domain.calibration import fit_none_calibration
+from damageloop.domain.calibration import choose_none_calibration
 from damageloop.domain.evaluation import ImageEvaluation, evaluate_image, figures
 from damageloop.domain.prediction import DetectorAnswer
 from damageloop.domain.release import ReleaseManifest, calibration_to_json
@@ -17,6 +17,7 @@ from damageloop.domain.thresholds import ThresholdRules, working_thresholds
 from damageloop.errors import ConflictError
 from damageloop.params import Params
 from damageloop.ports import Detector
+from workers.stages.card import make_card
 from workers.stages.stage import (
     EVALUATION,
     METRICS,
@@ -49,9 +50,10 @@ def evaluate() -> None:
     chosen = working_thresholds(records[Split.VAL], classes, rules)
     thresholds = {name: threshold.value for name, threshold in chosen.items()}
     val = judged[Split.VAL]
-    calibration = fit_none_calibration(
+    calibration = choose_none_calibration(
         [answers[entry.sha256].top_score for entry in val],
         [entry.verdict is Verdict.DAMAGED for entry in val],
+        [entry.group for entry in val],
     )
     metrics: dict[str, Any] = {split.value: figures(part, classes, thresholds) for split, part in records.items()}
     # Which class missed the recall that was asked for is told with the figures.
@@ -62,6 +64,7 @@ def evaluate() -> None:
         "image_size": params.model.image_size,
         "thresholds": thresholds,
         "none_calibration": calibration_to_json(calibration),
+        "card": make_card(params, entries, answers, calibration, chosen, records),
     }
     write_json(EVALUATION, content)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import pickle
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +72,21 @@ class DetectorNetwork(nn.Module):
         entropy = ("dfl_entropy",) if self.has_entropy else ()
         return ("output0", *entropy, "embedding", "anchor_features")
 
+    @contextmanager
+    def any_size(self) -> Iterator[None]:
+        """Within it the head lays out its anchors by its input's size, so that a trace is good for every size."""
+        head = self.model.model[-1]
+        before, head.dynamic = head.dynamic, True
+        try:
+            yield
+        finally:
+            # What was laid out within a trace belongs to the trace.
+            head.dynamic, head.shape = before, None
+
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Run the network on RGB images, shape (n_images, 3, size, size), values 0 to 1.
+        """Run the network on RGB images, shape (n_images, 3, height, width), values 0 to 1.
+
+        Height and width are multiples of the largest stride, 32.
 
         Returns:
             `output0` (n_images, 4 + n_classes, n_anchors): centre boxes in input pixels and sigmoid class
@@ -136,16 +150,19 @@ class TorchDetector:
     def forward(self, image: RgbImage) -> tuple[RawOutput, Letterbox]:
         """Return what the network gives before boxes are chosen, and the frame it saw."""
         frame = letterbox(image, self._manifest.image_size)
-        pixels = np.ascontiguousarray(frame.pixels.transpose(2, 0, 1)[None])
+        return self.infer(frame.pixels), frame
+
+    def infer(self, pixels: RgbImage) -> RawOutput:
+        """Return what the network gives of its input, shape (height, width, 3), both multiples of the stride."""
+        planes = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
         device = next(self._network.parameters()).device
         with self._lock, torch.inference_mode():
-            outputs = self._network(torch.from_numpy(pixels).to(device).float() / 255.0)
+            outputs = self._network(torch.from_numpy(planes).to(device).float() / 255.0)
         arrays: dict[str, Floats] = {
             name: output[0].float().cpu().numpy()
             for name, output in zip(self._network.output_names, outputs, strict=True)
         }
-        entropy, features = arrays.get("dfl_entropy"), arrays["anchor_features"]
-        return RawOutput(arrays["output0"], entropy, arrays["embedding"], features), frame
+        return RawOutput(arrays["output0"], arrays.get("dfl_entropy"), arrays["embedding"], arrays["anchor_features"])
 
 
 def load_network(weights: Path) -> DetectorNetwork:

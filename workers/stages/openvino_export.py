@@ -4,71 +4,30 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
 import torch
 
-from damageloop.adapters.engines.openvino import MODEL_FILE, WEIGHTS_FILE, OpenVinoDetector, load_openvino
-from damageloop.adapters.engines.yolo import (
-    DetectionRules,
-    Letterbox,
-    RawOutput,
-    decode,
-    size_of,
-    to_image_pixels,
-)
-from damageloop.domain.geometry import boxes_array, iou_matrix
-from damageloop.domain.prediction import Detection
-from damageloop.domain.release import ReleaseManifest
-from damageloop.errors import DamageloopError
+from damageloop.adapters.engines.openvino import MODEL_FILE, WEIGHTS_FILE, OpenVinoDetector, load_openvino, shared_core
+from damageloop.adapters.engines.yolo import RawOutput
+from damageloop.domain.release import InputShape, ReleaseManifest
 from damageloop.ports import RgbImage
+from workers.stages.agreement import (
+    CHECK_RULES,
+    Agreement,
+    ShapedEngine,
+    agreement,
+    generated_images,
+    refuse_disagreement,
+)
 from workers.stages.network import DetectorNetwork, TorchDetector, load_network
 
-# Half a pixel is below what a person sees or draws, 0.005 rounds away in a score of two digits. In f32 the
-# engines differ by some 1e-4 px and 1e-6, in bf16 by several px and 0.05: so these limits catch a wrong graph
-# or a silent change of precision, and nothing that rounding does.
-MAX_BOX_DIFFERENCE_PX = 0.5
-MAX_SCORE_DIFFERENCE = 0.005
-_SAME_BOX_IOU = 0.9
-_CHECK_RULES = DetectionRules(confidence_floor=0.01, nms_iou=0.6, max_detections=100)
-
-
-class Engine(Protocol):
-    """A detector whose raw output can be seen."""
-
-    def forward(self, image: RgbImage) -> tuple[RawOutput, Letterbox]:
-        """Return what the network gives before boxes are chosen, and the frame it saw."""
-
-
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """How far two engines differ on the same images, over every anchor.
-
-    Choosing boxes is shared code, so equal anchors give equal detections, but for ties: where two overlapping
-    boxes score the same to the last digits, one engine may keep the one and the other the other.
-
-    Attributes:
-        n_detections: Detections of the first at a low floor.
-        n_unmatched: Detections of either that the other lacks; ties, when the differences are small.
-        max_box_difference_px: Largest difference of a side, in image pixels, over anchors above the floor.
-        max_score_difference: Largest difference of a class score, over all anchors.
-        max_entropy_difference: Largest difference of a localization entropy, over all anchors.
-        max_embedding_difference: Largest difference of a feature, over the image's largest feature.
-        max_box_feature_difference: Largest difference of an anchor's feature, over the image's largest.
-    """
-
-    n_images: int
-    n_detections: int
-    n_unmatched: int
-    max_box_difference_px: float
-    max_score_difference: float
-    max_entropy_difference: float
-    max_embedding_difference: float
-    max_box_feature_difference: float
+AGREEMENT_FILE = "agreement.json"
+# On every other shape fewer photos are looked at: the graph is the same.
+_PHOTOS_OF_A_SHAPE = 4
 
 
 def export_openvino(
@@ -76,8 +35,8 @@ def export_openvino(
 ) -> dict[str, Path]:
     """Export a checkpoint to `out_dir` and check it against torch; return both files by name.
 
-    The graph takes (1, size, size, 3) uint8 RGB and keeps single-precision weights. `agreement.json` is
-    written beside it.
+    The graph takes (1, height, width, 3) uint8 RGB, both sides multiples of 32, and keeps single-precision weights.
+    `agreement.json` is written beside it.
 
     Args:
         weights: An ultralytics checkpoint.
@@ -92,102 +51,61 @@ def export_openvino(
     out_dir.mkdir(parents=True, exist_ok=True)
     _convert(network, image_size, out_dir / MODEL_FILE)
     manifest = _manifest(network, image_size)
-    found = agreement(
-        TorchDetector(network, manifest, _CHECK_RULES),
-        OpenVinoDetector(out_dir, manifest, _CHECK_RULES),
-        [*generated_images(image_size), *check_images],
-        network.labels,
-    )
-    (out_dir / "agreement.json").write_text(json.dumps(asdict(found), indent=2) + "\n")
-    refuse_disagreement(found)
+    reference = TorchDetector(network, manifest, CHECK_RULES)
+    exported = OpenVinoDetector(out_dir, manifest, CHECK_RULES)
+    images = generated_images(image_size)
+    square = agreement(reference, exported, [*images, *check_images], network.labels)
+    others = _agreement_by_shape(reference, out_dir, image_size, [*images, *check_images[:_PHOTOS_OF_A_SHAPE]])
+    figures = {**asdict(square), "shapes": {shape.value: asdict(found) for shape, found in others.items()}}
+    (out_dir / AGREEMENT_FILE).write_text(json.dumps(figures, indent=2) + "\n")
+    for found in (square, *others.values()):
+        refuse_disagreement(found)
     return {name: out_dir / name for name in (MODEL_FILE, WEIGHTS_FILE)}
 
 
-def agreement(
-    torch_detector: Engine, openvino_detector: Engine, images: Sequence[RgbImage], labels: tuple[str, ...]
-) -> Agreement:
-    """Return how far two engines with the same classes differ on the images."""
-    found = [_compare(torch_detector, openvino_detector, image, labels) for image in images]
-    return Agreement(
-        n_images=len(images),
-        n_detections=sum(one.n_detections for one in found),
-        n_unmatched=sum(one.n_unmatched for one in found),
-        max_box_difference_px=max((one.max_box_difference_px for one in found), default=0.0),
-        max_score_difference=max((one.max_score_difference for one in found), default=0.0),
-        max_entropy_difference=max((one.max_entropy_difference for one in found), default=0.0),
-        max_embedding_difference=max((one.max_embedding_difference for one in found), default=0.0),
-        max_box_feature_difference=max((one.max_box_feature_difference for one in found), default=0.0),
-    )
+def _agreement_by_shape(
+    reference: TorchDetector, folder: Path, image_size: int, images: Sequence[RgbImage]
+) -> dict[InputShape, Agreement]:
+    """Return how far the graph, reshaped to what is no square, differs from torch at that shape."""
+    found = {}
+    for shape in (InputShape.LANDSCAPE, InputShape.PORTRAIT):
+        size_hw = shape.size_hw(image_size)
+        first, second = (ShapedEngine(infer, size_hw) for infer in (reference.infer, _reshaped(folder, size_hw)))
+        found[shape] = agreement(first, second, images, reference.manifest.labels)
+    return found
 
 
-def _compare(first: Engine, second: Engine, image: RgbImage, labels: tuple[str, ...]) -> Agreement:
-    (a, frame), (b, _) = first.forward(image), second.forward(image)
-    is_candidate = a.output0[4:].max(axis=0) >= _CHECK_RULES.confidence_floor
-    boxes = [to_image_pixels(raw.output0[:4, is_candidate].T, frame, size_of(image)) for raw in (a, b)]
-    answers = [decode(raw, frame, size_of(image), labels, _CHECK_RULES).detections for raw in (a, b)]
-    return Agreement(
-        n_images=1,
-        n_detections=len(answers[0]),
-        n_unmatched=_n_unmatched(*answers),
-        max_box_difference_px=_largest(*boxes),
-        max_score_difference=_largest(a.output0[4:], b.output0[4:]),
-        max_entropy_difference=_largest(a.dfl_entropy, b.dfl_entropy) if a.dfl_entropy is not None else 0.0,
-        max_embedding_difference=_largest_share(a.embedding, b.embedding),
-        max_box_feature_difference=_largest_share(a.anchor_features, b.anchor_features),
-    )
+def _reshaped(folder: Path, size_hw: tuple[int, int]) -> Callable[[RgbImage], RawOutput]:
+    core = shared_core()
+    model = core.read_model(folder / MODEL_FILE)
+    model.reshape([1, *size_hw, 3])
+    request = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}).create_infer_request()
 
+    def infer(pixels: RgbImage) -> RawOutput:
+        request.infer(pixels[None])
+        named = {name: port for port in request.model_outputs for name in port.get_names()}
+        arrays = {name: request.get_tensor(port).data[0].copy() for name, port in named.items()}
+        return RawOutput(**arrays)
 
-def refuse_disagreement(found: Agreement) -> None:
-    """Raise DamageloopError when the figures are beyond the tolerances of this module."""
-    if (
-        found.max_box_difference_px > MAX_BOX_DIFFERENCE_PX
-        or found.max_score_difference > MAX_SCORE_DIFFERENCE
-        or found.max_entropy_difference > MAX_SCORE_DIFFERENCE
-        or found.max_embedding_difference > MAX_SCORE_DIFFERENCE
-        or found.max_box_feature_difference > MAX_SCORE_DIFFERENCE
-    ):
-        raise DamageloopError(
-            f"The OpenVINO model differs from torch on {found.n_images} images: boxes by up to "
-            f"{found.max_box_difference_px:.3f} px (allowed {MAX_BOX_DIFFERENCE_PX}); of at most "
-            f"{MAX_SCORE_DIFFERENCE} scores by {found.max_score_difference:.4f}, localization entropy by "
-            f"{found.max_entropy_difference:.4f}, the embedding by {found.max_embedding_difference:.4f}, "
-            f"box features by {found.max_box_feature_difference:.4f}. It is not released."
-        )
-
-
-def generated_images(image_size: int) -> list[RgbImage]:
-    """Return images, always the same, with texture at several scales: square, wide, tall, small and large."""
-    rng = np.random.default_rng(0)
-    sizes_hw = [(1.0, 1.0), (0.75, 1.0), (1.0, 0.6), (0.3, 0.4), (1.7, 2.3), (1.0, 1.0)]
-    return [_texture(rng, int(image_size * height), int(image_size * width)) for height, width in sizes_hw]
-
-
-def _texture(rng: np.random.Generator, height: int, width: int) -> RgbImage:
-    layers = []
-    for cell in (64, 16, 1):
-        noise = rng.uniform(0.0, 255.0, (-(-height // cell), -(-width // cell), 3))
-        layers.append(noise.repeat(cell, axis=0).repeat(cell, axis=1)[:height, :width])
-    return np.asarray(np.mean(layers, axis=0), dtype=np.uint8)
+    return infer
 
 
 def _convert(network: DetectorNetwork, image_size: int, target: Path) -> None:
     ov = load_openvino()
-    example = torch.zeros(1, 3, image_size, image_size)
-    with torch.no_grad():
-        network(example)  # the head lays out its anchors for this size before it is traced
-        model = _traced(ov, network, example)
+    model = _traced(ov, network, torch.zeros(1, 3, image_size, image_size))
     for port, name in zip(model.outputs, network.output_names, strict=True):
         port.get_tensor().set_names({name})
     ov.save_model(_with_preprocessing(ov, model), target, compress_to_fp16=False)
 
 
 def _traced(ov: Any, network: DetectorNetwork, example: torch.Tensor) -> Any:
-    with warnings.catch_warnings():
+    """Return the graph of the network for images of any height and width that its strides divide."""
+    with network.any_size(), torch.no_grad(), warnings.catch_warnings():
         # torch deprecates its tracer, and OpenVINO reads nothing newer as well.
         warnings.simplefilter("ignore", FutureWarning)
         # torch's own check of the trace takes two thirds of the time, and `agreement` checks what comes of it.
         trace = torch.jit.trace(network, example, check_trace=False)
-        return ov.convert_model(trace, example_input=example, input=[list(example.shape)])
+        return ov.convert_model(trace, example_input=example, input=[[1, 3, -1, -1]])
 
 
 def _with_preprocessing(ov: Any, model: Any) -> Any:
@@ -201,20 +119,3 @@ def _with_preprocessing(ov: Any, model: Any) -> Any:
 
 def _manifest(network: DetectorNetwork, image_size: int) -> ReleaseManifest:
     return ReleaseManifest(0, network.labels, image_size, "f32", {}, {}, None, {})
-
-
-def _n_unmatched(first: Sequence[Detection], second: Sequence[Detection]) -> int:
-    """Return how many detections of either overlap no detection of the same class of the other."""
-    overlaps = iou_matrix(boxes_array([d.box for d in first]), boxes_array([d.box for d in second]))
-    is_same_class = np.array([[a.damage_class == b.damage_class for b in second] for a in first], dtype=bool)
-    is_match = (overlaps >= _SAME_BOX_IOU) & is_same_class.reshape(overlaps.shape)
-    return int((~is_match.any(axis=1)).sum() + (~is_match.any(axis=0)).sum())
-
-
-def _largest(first: Any, second: Any) -> float:
-    return float(np.abs(np.subtract(first, second)).max(initial=0.0))
-
-
-def _largest_share(first: Any, second: Any) -> float:
-    """Return the largest difference over the largest number of the first."""
-    return _largest(first, second) / max(1e-9, float(np.abs(first).max(initial=0.0)))

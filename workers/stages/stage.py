@@ -16,6 +16,8 @@ import numpy as np
 
 from damageloop.adapters.images import FsspecImageStore, ImageLimits, decode_rgb
 from damageloop.adapters.shards import read_entries, read_unlabeled
+from damageloop.domain.outcome import NoneCalibration
+from damageloop.domain.release import calibration_from_json
 from damageloop.domain.snapshot import SnapshotEntry
 from damageloop.domain.split import Split
 from damageloop.errors import DamageloopError
@@ -83,6 +85,17 @@ def snapshot_entries() -> tuple[SnapshotEntry, ...]:
     """Return the snapshot's images with what humans said, by image hash, without those that were forgotten since."""
     gone = image_store(stage_params()).redacted()
     return tuple(entry for entry in read_entries(MANIFEST, ANNOTATIONS) if entry.sha256 not in gone)
+
+
+def evaluated_thresholds() -> dict[str, float]:
+    """Return the working thresholds that the stage `evaluate` set, by class."""
+    thresholds: dict[str, float] = json.loads(EVALUATION.read_text())["thresholds"]
+    return thresholds
+
+
+def evaluated_calibration() -> NoneCalibration | None:
+    """Return the none calibration that the stage `evaluate` fitted; None where val had one kind of photo alone."""
+    return calibration_from_json(json.loads(EVALUATION.read_text()).get("none_calibration"))
 
 
 def n_redacted() -> int:

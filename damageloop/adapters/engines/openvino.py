@@ -2,53 +2,51 @@
 
 from __future__ import annotations
 
-import queue
-import sys
-from collections.abc import Iterator
+import os
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from damageloop.adapters.engines.yolo import DetectionRules, Letterbox, RawOutput, decode, letterbox, size_of
+from damageloop.adapters.engines.openvino_graph import load_openvino, serving_graph, shared_core
+from damageloop.adapters.engines.openvino_requests import InferRequest, RequestPool
+from damageloop.adapters.engines.traffic import Traffic
+from damageloop.adapters.engines.yolo import DetectionRules, Letterbox, RawOutput, decode, size_of
+from damageloop.domain.input_shape import choose_shape
 from damageloop.domain.prediction import DetectorAnswer
-from damageloop.domain.release import ReleaseManifest
+from damageloop.domain.release import InputShape, ReleaseManifest
 from damageloop.errors import ConflictError, InvalidInputError, UnavailableError
 from damageloop.ports import RgbImage
 
+__all__ = ["MODEL_FILE", "PRECISIONS", "WEIGHTS_FILE", "OpenVinoDetector", "load_openvino", "shared_core"]
+
 MODEL_FILE = "model.xml"
 WEIGHTS_FILE = "model.bin"
-PRECISIONS = ("f32", "bf16")
-# Names of the graph's outputs. The second is missing where a model has no side distributions, the last in releases
-# made before there were box features.
-OUTPUT_BOXES, OUTPUT_ENTROPY, OUTPUT_EMBEDDING = "output0", "dfl_entropy", "embedding"
-OUTPUT_FEATURES = "anchor_features"
+# What OpenVINO is told to compute in, by the precision of a release: a quantised graph says itself what is int8, and
+# the rest of it is computed in f32.
+PRECISIONS = {"f32": "f32", "bf16": "bf16", "int8": "f32"}
 
-
-def load_openvino() -> Any:
-    """Import OpenVINO without its telemetry, which otherwise reports each conversion to its maker.
-
-    OpenVINO falls back to a stub when the telemetry package cannot be imported, so it is barred before the
-    first import; there is no environment variable for it.
-    """
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    import openvino
-
-    return openvino
+# OpenVINO's names of two ways to compile: one image at a time by all threads, or as many as there are threads.
+LATENCY, THROUGHPUT = "LATENCY", "THROUGHPUT"
 
 
 class OpenVinoDetector:
-    """`Detector` on a compiled model with a few infer requests that threads share.
+    """`Detector` on models compiled for each shape of input, and for one image at a time or many.
+
+    One image alone is computed by all threads together; of many each is computed by one thread, as many at a time as
+    there are threads. The square is compiled and warmed up at once, another shape when the first photo of it comes: it
+    takes memory.
 
     Args:
         folder: A verified release folder with `model.xml` and `model.bin`.
         manifest: What the folder holds.
         rules: Which boxes are kept.
-        precision: `f32` or `bf16`; None takes the manifest's. It is always set: left to itself OpenVINO
+        precision: `f32`, `bf16` or `int8`; None takes the manifest's. OpenVINO is always told: left to itself it
             computes in bf16 where the CPU can, which moves boxes and scores.
-        n_threads: CPU threads of the whole model; 0 lets OpenVINO take all cores.
-        n_requests: How many images may be in work at a time.
+        n_threads: CPU threads; 0 takes as many as this process may use.
+        shapes: Which shapes of input photos may be seen through. A graph of a fixed size has its square only.
+        warm_shapes: Compile these at once as well.
 
     Raises:
         InvalidInputError: If the precision is unknown.
@@ -62,19 +60,20 @@ class OpenVinoDetector:
         rules: DetectionRules,
         precision: str | None = None,
         n_threads: int = 0,
-        n_requests: int = 2,
+        shapes: Sequence[InputShape] = (InputShape.SQUARE,),
+        warm_shapes: Sequence[InputShape] = (),
     ) -> None:
         self._manifest = manifest
         self._rules = rules
-        compiled = _compile(folder / MODEL_FILE, precision or manifest.precision, n_threads)
-        _check_inputs(compiled, manifest)
-        self._output_names = {name for port in compiled.outputs for name in port.get_names()}
-        self._requests: queue.Queue[Any] = queue.Queue()
-        for _ in range(max(1, n_requests)):
-            request = compiled.create_infer_request()
-            # One after another: two that were first used at once have hung a start.
-            request.infer(np.zeros((1, manifest.image_size, manifest.image_size, 3), dtype=np.uint8))
-            self._requests.put(request)
+        self._source = _Source(folder / MODEL_FILE, precision or manifest.precision, manifest.image_size, n_threads)
+        self._shapes = tuple(shapes) if self._source.is_any_size else (InputShape.SQUARE,)
+        self._traffic = Traffic()
+        self._compiling = threading.Lock()
+        self._pools: dict[tuple[InputShape, str], RequestPool] = {}
+        for shape in (InputShape.SQUARE, *warm_shapes):
+            if shape in self._shapes:
+                for load in (LATENCY, THROUGHPUT):
+                    self._pool(shape, load)
 
     @property
     def manifest(self) -> ReleaseManifest:
@@ -84,65 +83,81 @@ class OpenVinoDetector:
     @property
     def n_parallel(self) -> int:
         """Return how many images it is worth to have in work at a time."""
-        return 2
+        return self._source.n_threads
+
+    @property
+    def shapes_in_use(self) -> tuple[InputShape, ...]:
+        """Return the shapes that are compiled: those that photos came in, and the square."""
+        return tuple(dict.fromkeys(shape for shape, _ in tuple(self._pools)))
 
     def detect(self, image: RgbImage, size_wh: tuple[int, int] | None = None) -> DetectorAnswer:
         """Return what the model says of one upright RGB image. Safe to call from threads."""
-        raw, frame = self.forward(image)
-        answer = decode(raw, frame, size_of(image), self._manifest.labels, self._rules)
+        with self._seen(image, size_wh) as (request, frame):
+            # Read before the request is given back: what it holds is many times what is kept.
+            answer = decode(request, frame, size_of(image), self._manifest.labels, self._rules)
         return answer if size_wh is None else answer.told_in(size_of(image), size_wh)
 
     def forward(self, image: RgbImage) -> tuple[RawOutput, Letterbox]:
         """Return what the network gives before boxes are chosen, and the frame it saw."""
-        frame = letterbox(image, self._manifest.image_size)
-        with self._lease() as request:
-            try:
-                request.infer(frame.pixels[None])
-            except RuntimeError as exc:
-                raise UnavailableError(f"OpenVINO failed on model {self._manifest.model_version}.") from exc
-            return self._raw_output(request), frame
-
-    def _raw_output(self, request: Any) -> RawOutput:
-        """Copy the outputs: the request's own memory is written over by the next image."""
-
-        def optional(name: str) -> Any:
-            return _output(request, name) if name in self._output_names else None
-
-        return RawOutput(
-            _output(request, OUTPUT_BOXES),
-            optional(OUTPUT_ENTROPY),
-            _output(request, OUTPUT_EMBEDDING),
-            optional(OUTPUT_FEATURES),
-        )
+        with self._seen(image, None) as (request, frame):
+            return request.copied(), frame._replace(pixels=frame.pixels.copy())
 
     @contextmanager
-    def _lease(self) -> Iterator[Any]:
-        request = self._requests.get()
+    def _seen(self, image: RgbImage, size_wh: tuple[int, int] | None) -> Iterator[tuple[InferRequest, Letterbox]]:
+        shape = choose_shape(size_wh or size_of(image), self._manifest.image_size, self._shapes)
+        with self._traffic.passing() as is_alone:
+            pool = self._pool(shape, LATENCY if is_alone else THROUGHPUT)
+            with pool.lease() as request:
+                try:
+                    frame = request.run(image)
+                except RuntimeError as exc:
+                    raise UnavailableError(f"OpenVINO failed on model {self._manifest.model_version}.") from exc
+                yield request, frame
+
+    def _pool(self, shape: InputShape, load: str) -> RequestPool:
+        key = shape, load if self._source.n_threads > 1 else LATENCY
+        pool = self._pools.get(key)
+        if pool is not None:
+            return pool
+        with self._compiling:
+            pool = self._pools.get(key)
+            if pool is None:
+                compiled = self._source.compiled(shape.size_hw(self._manifest.image_size), key[1])
+                pool = self._pools[key] = RequestPool(compiled, self._source.n_streams(key[1]))
+            return pool
+
+
+class _Source:
+    """A graph as a release has it, and how it is to be computed."""
+
+    def __init__(self, model_file: Path, precision: str, image_size: int, n_threads: int) -> None:
+        if precision not in PRECISIONS:
+            raise InvalidInputError(f"Precision {precision!r} is unknown: use one of {', '.join(PRECISIONS)}.")
+        self.n_threads = n_threads or len(os.sched_getaffinity(0))
+        self._name = model_file.name
+        self._hints = {"INFERENCE_PRECISION_HINT": PRECISIONS[precision], "INFERENCE_NUM_THREADS": self.n_threads}
+        with self._told():
+            self._core = shared_core()
+            self._model = self._core.read_model(model_file)
+        self.is_any_size = bool(self._model.is_dynamic())
+        expected = [1, image_size, image_size, 3]
+        if not self.is_any_size and list(self._model.input(0).shape) != expected:
+            shape = list(self._model.input(0).shape)
+            raise ConflictError(f"The model takes images of shape {shape}, its manifest says {expected}.")
+
+    def n_streams(self, load: str) -> int:
+        """Return how many images are computed at a time."""
+        return self.n_threads if load == THROUGHPUT else 1
+
+    def compiled(self, size_hw: tuple[int, int], load: str) -> Any:
+        """Return the model compiled for one shape and load."""
+        config = {**self._hints, "PERFORMANCE_HINT": load, "NUM_STREAMS": self.n_streams(load)}
+        with self._told():
+            return self._core.compile_model(serving_graph(self._model, size_hw), "CPU", config)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
         try:
-            yield request
-        finally:
-            self._requests.put(request)
-
-
-def _output(request: Any, name: str) -> Any:
-    return request.get_tensor(name).data[0].copy()
-
-
-def _compile(model_file: Path, precision: str, n_threads: int) -> Any:
-    if precision not in PRECISIONS:
-        raise InvalidInputError(f"Precision {precision!r} is unknown: use one of {', '.join(PRECISIONS)}.")
-    config: dict[str, Any] = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
-    if n_threads:
-        config["INFERENCE_NUM_THREADS"] = n_threads
-    try:
-        core = load_openvino().Core()
-        return core.compile_model(core.read_model(model_file), "CPU", config)
-    except RuntimeError as exc:
-        raise ConflictError(f"{model_file.name} of this release is no model that OpenVINO can load.") from exc
-
-
-def _check_inputs(compiled: Any, manifest: ReleaseManifest) -> None:
-    expected = [1, manifest.image_size, manifest.image_size, 3]
-    shape = list(compiled.input(0).shape)
-    if shape != expected:
-        raise ConflictError(f"The model takes images of shape {shape}, its manifest says {expected}.")
+            yield
+        except RuntimeError as exc:
+            raise ConflictError(f"{self._name} of this release is no model that OpenVINO can load.") from exc

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import imagehash
 import numpy as np
@@ -15,13 +17,17 @@ Luma = NDArray[np.uint8]
 
 # Sharpness depends on the scale it is measured at, so every image is brought to one.
 SHARPNESS_SIDE_PX = 512
+# Between two steps of averaging a level of luma counts so much: fifths of it are whole, and 255 of it fit 16 bits.
+_FINE = 250
 
 
 def measure_quality(rgb: RgbImage) -> ImageQuality:
     """Return brightness, contrast and sharpness of an upright RGB image; see `ImageQuality` for the units."""
     luma = _luma(rgb)
-    edges = cv2.Laplacian(_at_common_size(luma), cv2.CV_64F)
-    return ImageQuality(brightness=float(luma.mean()), contrast=float(luma.std()), sharpness=float(edges.var()))
+    brightness, contrast = _mean_and_deviation(luma)
+    # The Laplacian of eight bits is a whole number within ±1020.
+    _, edges = _mean_and_deviation(cv2.Laplacian(_for_sharpness(luma), cv2.CV_16S))
+    return ImageQuality(brightness=brightness, contrast=contrast, sharpness=edges**2)
 
 
 def perceptual_hash(rgb: RgbImage) -> str:
@@ -31,6 +37,31 @@ def perceptual_hash(rgb: RgbImage) -> str:
 
 def _luma(rgb: RgbImage) -> Luma:
     return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+
+
+def _mean_and_deviation(values: NDArray[np.integer[Any]]) -> tuple[float, float]:
+    mean, deviation = cv2.meanStdDev(values)
+    return float(mean[0, 0]), float(deviation[0, 0])
+
+
+def _for_sharpness(luma: Luma) -> Luma:
+    """Return the image at the common size, maybe transposed, which changes nothing for a symmetric filter."""
+    if max(luma.shape) * 4 != SHARPNESS_SIDE_PX * 5 or any(side % 5 for side in luma.shape):
+        return _at_common_size(luma)
+    # From 640 px, a frequent size: the same averages in a third of the time.
+    narrow = _four_fifths(luma, _FINE, np.uint16)
+    return _four_fifths(np.ascontiguousarray(narrow.T), 1 / _FINE, np.uint8)
+
+
+def _four_fifths(values: NDArray[Any], scale: float, kind: type[np.integer[Any]]) -> NDArray[Any]:
+    """Average every five rows to four, as areas overlap: 4/5 of row 0 with 1/5 of row 1, 3/5 of 1 with 2/5 of 2, ..."""
+    fives = values.reshape(-1, 5, values.shape[1])
+    fours = np.empty((len(fives), 4, values.shape[1]), dtype=kind)
+    depth = {np.uint8: cv2.CV_8U, np.uint16: cv2.CV_16U}[kind]
+    for row in range(4):
+        shares = (4 - row) / 5 * scale, (row + 1) / 5 * scale
+        fours[:, row] = cv2.addWeighted(fives[:, row], shares[0], fives[:, row + 1], shares[1], 0.0, dtype=depth)
+    return fours.reshape(-1, values.shape[1])
 
 
 def _at_common_size(luma: Luma) -> Luma:

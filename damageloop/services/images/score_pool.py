@@ -1,9 +1,10 @@
-"""Run the champion over every image that it has not seen, shard by shard."""
+"""Run the champion over every image that it has not seen, shard by shard, as fast as the engine goes."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -17,8 +18,9 @@ from damageloop.domain.prediction import Detection, DetectorAnswer, Prediction, 
 from damageloop.domain.split import Split
 from damageloop.errors import DamageloopError, UnavailableError
 from damageloop.params import Params
-from damageloop.ports import Clock, Detector, FeatureStore, ImageStore, JobContext, RgbImage
+from damageloop.ports import Clock, Detector, FeatureStore, ImageStore, JobContext, Photo
 from damageloop.ports.persistence import UnitOfWorkFactory
+from damageloop.services.images.shards import in_shards
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +28,8 @@ Seen = TypeVar("Seen")
 LoadDetector = Callable[[int], Detector]
 Progress = Callable[[float, str], None]
 View = tuple[Detection, ...]
+
+_MINUTES_FROM_S = 120.0
 
 
 def compares_views(params: Params) -> bool:
@@ -70,8 +74,8 @@ class ScorePool:
         return self._in_shards(version, images, self._see, partial(self._keep, version), progress, "scored")
 
     def _add_views(self, version: int, images: Sequence[Image], progress: Progress) -> tuple[int, int]:
-        def see(detector: Detector, _: Image, pixels: RgbImage) -> View:
-            return _mirrored_view(detector, pixels)
+        def see(detector: Detector, _: Image, photo: Photo) -> View:
+            return _mirrored_view(detector, photo)
 
         return self._in_shards(version, images, see, partial(self._keep_views, version), progress, "mirrored")
 
@@ -79,7 +83,7 @@ class ScorePool:
         self,
         version: int,
         images: Sequence[Image],
-        see: Callable[[Detector, Image, RgbImage], Seen],
+        see: Callable[[Detector, Image, Photo], Seen],
         keep: Callable[[Mapping[Image, Seen]], None],
         progress: Progress,
         what: str,
@@ -88,34 +92,33 @@ class ScorePool:
             return 0, 0
         detector = self.load_detector(version)
         size = self.params.score.shard_size
-        done = failed = 0
-        for start in range(0, len(images), size):
-            shard = images[start : start + size]
-            seen = self._look(partial(see, detector), shard)
-            if seen:
-                keep(seen)
-            done += len(seen)
-            failed += len(shard) - len(seen)
-            progress((start + size) / (len(images) + size), f"{done} of {len(images)} images {what}")
-        return done, failed
+        look = partial(self._look, detector, see)
+        began = self.clock.now()
+        tried = failed = 0
+        with closing(in_shards(images, size, detector.n_parallel, look, keep)) as shards:
+            for shard in shards:
+                tried, failed = tried + shard.n_items, failed + shard.n_failed
+                pace = _pace(tried, len(images), (self.clock.now() - began).total_seconds())
+                share = min(1.0, (tried + size) / (len(images) + size))
+                progress(share, f"{tried - failed} of {len(images)} images {what}{pace}")
+        return tried - failed, failed
 
-    def _look(self, see: Callable[[Image, RgbImage], Seen], images: Sequence[Image]) -> dict[Image, Seen]:
-        seen = {}
-        for image in images:
-            try:
-                seen[image] = see(image, self.store.load(image.store_key))
-            except UnavailableError:
-                # The store or the engine, not this image: the job is tried again, and no image counts as failed.
-                raise
-            except DamageloopError as exc:
-                # One bad image never stops the rest; `verify` names images whose bytes are gone.
-                logger.warning("image %s was not scored: %s", image.id, exc)
-        return seen
+    def _look(self, detector: Detector, see: Callable[[Detector, Image, Photo], Seen], image: Image) -> Seen | None:
+        try:
+            return see(detector, image, self.store.photo(image.store_key, detector.manifest.image_size))
+        except UnavailableError:
+            # The store or the engine, not this image: the job is tried again, and no image counts as failed.
+            raise
+        except DamageloopError as exc:
+            # One bad image never stops the rest; `verify` names images whose bytes are gone.
+            logger.warning("image %s was not scored: %s", image.id, exc)
+            return None
 
-    def _see(self, detector: Detector, image: Image, pixels: RgbImage) -> tuple[DetectorAnswer, View | None]:
+    def _see(self, detector: Detector, image: Image, photo: Photo) -> tuple[DetectorAnswer, View | None]:
         # Strategies choose from train alone.
         needs_both = image.split is Split.TRAIN and compares_views(self.params)
-        return detector.detect(pixels), _mirrored_view(detector, pixels) if needs_both else None
+        answer = detector.detect(photo.pixels, photo.size_wh)
+        return answer, _mirrored_view(detector, photo) if needs_both else None
 
     def _keep(self, version: int, seen: Mapping[Image, tuple[DetectorAnswer, View | None]]) -> None:
         # Features first: a prediction in the database then always has its embedding.
@@ -145,6 +148,16 @@ class ScorePool:
             work.commit()
 
 
-def _mirrored_view(detector: Detector, pixels: RgbImage) -> View:
-    answer = detector.detect(np.ascontiguousarray(pixels[:, ::-1]))
-    return mirrored_back(answer.detections, pixels.shape[1])
+def _mirrored_view(detector: Detector, photo: Photo) -> View:
+    answer = detector.detect(np.ascontiguousarray(photo.pixels[:, ::-1]), photo.size_wh)
+    return mirrored_back(answer.detections, photo.size_wh[0])
+
+
+def _pace(done: int, total: int, seconds: float) -> str:
+    """Return the rate and what is left in words; nothing where no time has passed, or nothing is left."""
+    if seconds <= 0.0 or done >= total:
+        return ""
+    rate = done / seconds
+    left_s = (total - done) / rate
+    left = f"{left_s:.0f} s" if left_s < _MINUTES_FROM_S else f"{left_s / 60.0:.0f} min"
+    return f", {rate:.1f} a second, {left} left"

@@ -15,6 +15,7 @@ from damageloop.ports import AnnotationTool, Clock, FeatureStore, ImageStore, Mo
 from damageloop.ports.persistence import UnitOfWork, UnitOfWorkFactory
 from damageloop.ports.snapshots import SnapshotStore
 from damageloop.services.integrity.invariants import (
+    batches,
     forgotten,
     images,
     jobs,
@@ -105,6 +106,7 @@ class Verify:
             ),
             "no key has two active jobs": jobs.one_active_for_each_key,
             "every job ended or will": lambda work: jobs.ended_or_will(work, self.clock.now()),
+            "every batch is answered whole or in work": batches.answered_or_in_work,
         }
 
     def _snapshot_checks(self) -> dict[str, Check]:

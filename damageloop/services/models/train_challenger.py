@@ -108,18 +108,20 @@ class TrainChallenger:
                 model_version=version,
                 labels=result.labels,
                 image_size=result.image_size,
-                precision="f32",
+                precision=result.precision,
                 files={},
                 thresholds=result.thresholds,
                 none_calibration=calibration_from_json(result.none_calibration),
                 source=source,
+                card=result.card,
             ),
         )
         # The manifest too: with it a damaged release can be mended from the run.
         files = {**result.export_files, MANIFEST: self.releases.folder(version) / MANIFEST}
         self.registry.finish_run(run_id, numbers(result.metrics), files)
         hashes = {f"sha256.{name}": digest for name, digest in manifest.files.items()}
-        number = self.registry.register(run_id, version, {"snapshot": snapshot.git_tag, **hashes})
+        tags = {"snapshot": snapshot.git_tag, "precision": manifest.precision, **hashes}
+        number = self.registry.register(run_id, version, tags)
         with self.units() as work:
             work.models.record(version, run_id, number, result.metrics)
             work.commit()

@@ -231,9 +231,14 @@ def _named_values(section: Section, prefix: str) -> list[tuple[str, Any]]:
 def _without(value: Any, change: ClassChange) -> Any:
     """Return a mapping or list with the class under its new name, or without it where it was removed."""
     if isinstance(value, Mapping):
-        named = {(change.to if key == change.name else key): held for key, held in value.items()}
+        named = {(change.to if key == change.name else key): _plain(held) for key, held in value.items()}
         return {key: held for key, held in named.items() if key is not None}
     return [item for item in ((change.to if each == change.name else each) for each in value) if item is not None]
+
+
+def _plain(held: Any) -> Any:
+    """Return what a class has, such as its costs, as it can be written into the file."""
+    return held.model_dump(mode="json") if isinstance(held, Section) else held
 
 
 def _values(labels: ClassList) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from damageloop.domain.image import Image
@@ -13,7 +14,7 @@ from damageloop.domain.second_opinion import OpinionState
 from damageloop.errors import DamageloopError, NoChampionError
 from damageloop.params import Params
 from damageloop.ports import ImageStore
-from damageloop.ports.persistence import UnitOfWork, UnitOfWorkFactory
+from damageloop.ports.persistence import UnitOfWorkFactory
 from damageloop.services.reviews.opinion_drafts import opinion_drafts
 from damageloop.services.rounds.pre_annotations import draft_of, visible
 from damageloop.services.serving.serving_champion import ChampionSource, Serving
@@ -62,7 +63,16 @@ class AnswerTasks:
         version = serving.manifest.model_version
         second = self._of_opinions(version, [task_id for task_id, _ in tasks])
         known = self._known(version, [task for task in tasks if task[0] not in second])
-        return [second.get(task_id) or self._answer(serving, task_id, known.get(task_id)) for task_id, _ in tasks]
+
+        def answer(task: tuple[int, int]) -> PreAnnotation | None:
+            return second.get(task[0]) or self._answer(serving, task[0], known.get(task[0]))
+
+        n_threads = min(serving.detector.n_parallel, sum(_needs_model(one) for one in known.values()))
+        if n_threads < 2:
+            return [answer(task) for task in tasks]
+        # Many tasks of one request share the cores as many requests would.
+        with ThreadPoolExecutor(n_threads, thread_name_prefix="answer") as threads:
+            return list(threads.map(answer, tasks))
 
     def _of_opinions(self, version: int, task_ids: Sequence[int]) -> dict[int, PreAnnotation]:
         """Return what second tasks show, by their numbers: what their sending would show."""
@@ -74,7 +84,9 @@ class AnswerTasks:
     def _known(self, version: int, tasks: Sequence[tuple[int, int]]) -> dict[int, _Known]:
         """Return what is known by task id."""
         with self.units(read_only=True) as work:
-            items = _items_of(work, tasks)
+            found = work.rounds.items_of_tasks(tasks)
+            # One whose task the tool has and we do not know yet: its round is just being sent.
+            items = {task_id: (_with_task(item, task_id), n_items) for task_id, (item, n_items) in found.items()}
             image_ids = sorted({item.image_id for item, _ in items.values()})
             images = {image.id: image for image in work.images.get_many(image_ids)}
             stored = work.predictions.of_version(version, image_ids)
@@ -105,28 +117,12 @@ class AnswerTasks:
             return ()
         if known.prediction is not None:
             return known.prediction.detections
-        return serving.detector.detect(self.store.load(known.image.store_key)).detections
+        photo = self.store.photo(known.image.store_key, serving.manifest.image_size)
+        return serving.detector.detect(photo.pixels, photo.size_wh).detections
 
 
-def _items_of(work: UnitOfWork, tasks: Sequence[tuple[int, int]]) -> dict[int, tuple[RoundItem, int]]:
-    """Return the round item of each task with the length of its round, the newest round first.
-
-    A task that the tool has and we do not know yet (its round is just being sent) is found by its image.
-    """
-    missing = dict(tasks)
-    found: dict[int, tuple[RoundItem, int]] = {}
-    for opened in reversed(work.rounds.all()):
-        if not missing:
-            break
-        items = work.rounds.items(opened.id)
-        by_task = {item.task_id: item for item in items if item.task_id is not None}
-        by_image = {item.image_id: item for item in items if item.task_id is None}
-        for task_id, image_id in list(missing.items()):
-            item = by_task.get(task_id) or by_image.get(image_id)
-            if item is not None:
-                found[task_id] = (_with_task(item, task_id), len(items))
-                del missing[task_id]
-    return found
+def _needs_model(known: _Known) -> bool:
+    return known.item.share is not Share.AUDITED and known.prediction is None
 
 
 def _with_task(item: RoundItem, task_id: int) -> RoundItem:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ from damageloop.ports.pricing import BatchPhotos
 logger = logging.getLogger(__name__)
 
 SHARD = 32
+_GONE = {"code": "not_kept", "message": "The photo is no longer there: send it again in another batch."}
 
 
 class AnswerPhotos(Protocol):
@@ -27,10 +29,13 @@ class AnswerPhotos(Protocol):
         """Return how many photos it is worth to have in work at a time."""
 
     def __call__(self, filename: str, content: bytes) -> dict[str, Any]:
-        """Return the answer to one photo as JSON, also to one that can't be read; its evidence is on its way."""
+        """Return `{"prediction": ..., "error": ...}` of one photo, one of them None; its evidence is on its way."""
 
     def flush(self) -> None:
         """Return when all evidence is kept."""
+
+    def close(self) -> None:
+        """End what keeps the evidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,7 @@ class AnswerBatch:
 
     units: UnitOfWorkFactory
     photos: BatchPhotos
-    answers_of: Callable[[int], AnswerPhotos]
+    answers_of: Callable[[Batch], AnswerPhotos]
     clock: Clock
 
     def __call__(self, inputs: Mapping[str, Any], context: JobContext) -> dict[str, Any]:
@@ -70,9 +75,8 @@ class AnswerBatch:
         return batch
 
     def _answer(self, batch: Batch, context: JobContext) -> int:
-        assert batch.model_version is not None  # noqa: S101 - `_begin` fixed it
-        answers, n_answered = self.answers_of(batch.model_version), batch.n_answered
-        with ThreadPoolExecutor(answers.n_parallel, thread_name_prefix="batch") as threads:
+        answers, n_answered = self.answers_of(batch), batch.n_answered
+        with closing(answers), ThreadPoolExecutor(answers.n_parallel, thread_name_prefix="batch") as threads:
             while shard := self._waiting(batch.batch_id):
                 made = list(threads.map(lambda item: self._one(answers, item), shard))
                 # Before the photos count as answered: a line that is given out has its evidence.
@@ -83,7 +87,12 @@ class AnswerBatch:
         return n_answered
 
     def _one(self, answers: AnswerPhotos, item: BatchItem) -> dict[str, Any]:
-        return answers(item.filename, self.photos.read(item.store_key))
+        try:
+            content = self.photos.read(item.store_key)
+        except NotFoundError:
+            # As after a restore, for photos of batches are not backed up: the others are answered all the same.
+            return {"prediction": None, "error": _GONE}
+        return answers(item.filename, content)
 
     def _waiting(self, batch_id: str) -> list[BatchItem]:
         with self.units(read_only=True) as work:

@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from damageloop.domain import feature_text
 from damageloop.domain.answer import DamageAnswer, DamageFound, FileError, ImageAnswer, answer_to_json, image_to_json
+from damageloop.domain.evidence import Evidence
 from damageloop.domain.labels import FormerNames
 from damageloop.domain.outcome import (
     Outcome,
@@ -18,12 +20,13 @@ from damageloop.domain.outcome import (
     quality_flags,
     request_outcome,
 )
-from damageloop.domain.prediction import Detection, current_detections
-from damageloop.domain.severity import area_share, severity_of
+from damageloop.domain.prediction import Detection, DetectorAnswer, current_detections
+from damageloop.domain.severity import area_share
 from damageloop.errors import InvalidImageError, InvalidInputError
-from damageloop.ports import Clock, ImageReader, Photo
-from damageloop.ports.persistence import UnitOfWorkFactory
+from damageloop.ports import Clock, ImageReader
+from damageloop.services.serving.evidence_log import EvidenceLog
 from damageloop.services.serving.serving_champion import ChampionSource, Serving
+from damageloop.services.serving.valuation_rules import severity_rules
 from damageloop.serving_params import ServingParams
 
 
@@ -44,15 +47,30 @@ class NoReadableImageError(InvalidInputError):
 
 
 @dataclass(frozen=True, slots=True)
+class PhotoSeen:
+    """What one photo shows, and what is remembered of it beside the answer.
+
+    Attributes:
+        embedding: Of the photo, as `feature_text` writes it; None where the model did not look at it.
+        features: The same of each detection in the answer; None where the model gives none.
+    """
+
+    answer: ImageAnswer
+    sha256: str
+    embedding: str | None = None
+    features: tuple[str | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerDamage:
     """Answers and remembers the evidence, so that the same answer can be given again. Safe to call from threads.
 
     `former_names` returns what classes were called before: a model goes on under the names of now.
     """
 
-    units: UnitOfWorkFactory
     champion: ChampionSource
     reader: ImageReader
+    evidence: EvidenceLog
     clock: Clock
     new_id: Callable[[], str]
     params: ServingParams
@@ -61,80 +79,106 @@ class AnswerDamage:
     def __call__(self, files: Sequence[tuple[str, bytes]], vehicle_id: str | None = None) -> dict[str, Any]:
         """Return the answer to photos of one car, given as (filename, content), as `answer_to_json` writes it.
 
+        One photo after another, for programs that answer once; a server has `Predictions`.
+
         Raises:
             InvalidInputError: If there is no file, or more than the limit.
             NoReadableImageError: If not one file can be decoded.
             NoChampionError: If no model serves.
         """
-        if not 1 <= len(files) <= self.params.max_images_per_request:
-            raise InvalidInputError(
-                f"Send 1 to {self.params.max_images_per_request} photos; this request has {len(files)}."
-            )
+        self.check_number(len(files))
         # One reference for the whole request: a promotion in between changes nothing for it.
         serving = self.champion.current()
-        images = tuple(self._look_at(serving, name, content) for name, content in files)
-        answer = self._sum_up(serving, images)
-        content = answer_to_json(answer)
-        self._remember(serving, answer, content, files, vehicle_id)
-        return content
+        return self.sum_up(serving, [self.look_at(serving, *file) for file in files], vehicle_id)
 
-    def again(self, request_id: str) -> dict[str, Any]:
-        """Return an earlier answer exactly as it was given. Raises NotFoundError."""
-        with self.units(read_only=True) as work:
-            answer: dict[str, Any] = work.evidence.get(request_id)["answer"]
-        return answer
+    def check_number(self, n_files: int) -> None:
+        """Raise InvalidInputError where a request may not have so many photos."""
+        if not 1 <= n_files <= self.params.max_images_per_request:
+            raise InvalidInputError(
+                f"Send 1 to {self.params.max_images_per_request} photos; this request has {n_files}."
+            )
 
-    def _look_at(self, serving: Serving, filename: str, content: bytes) -> ImageAnswer:
+    def look_at(self, serving: Serving, filename: str, content: bytes) -> PhotoSeen:
+        """Return what one photo shows; one that can't be decoded has an error instead."""
+        sha256 = hashlib.sha256(content).hexdigest()
         try:
             photo = self.reader.read(content, serving.manifest.image_size)
         except InvalidImageError as exc:
-            return ImageAnswer(filename, error=FileError(exc.code, str(exc)))
+            return PhotoSeen(ImageAnswer(filename, error=FileError(exc.code, str(exc))), sha256)
         size_wh, quality = photo.size_wh, self.reader.quality(photo.pixels)
         rules = outcome_rules(self.params)
         flags = quality_flags(quality, size_wh, rules)
         if not is_usable(flags):
-            return ImageAnswer(filename, size_wh, Outcome.UNUSABLE_IMAGE, None, quality, flags)
-        damages, top_score = self._damages(serving, photo)
-        outcome, probability = image_outcome(len(damages), top_score, serving.manifest.none_calibration, rules)
-        return ImageAnswer(filename, size_wh, outcome, probability, quality, flags, damages)
+            return PhotoSeen(ImageAnswer(filename, size_wh, Outcome.UNUSABLE_IMAGE, None, quality, flags), sha256)
+        seen = serving.detector.detect(photo.pixels, size_wh)
+        damages, features = self._damages(serving, seen, size_wh)
+        outcome, probability = image_outcome(len(damages), seen.top_score, serving.manifest.none_calibration, rules)
+        answer = ImageAnswer(filename, size_wh, outcome, probability, quality, flags, damages)
+        return PhotoSeen(answer, sha256, feature_text.encode(seen.embedding), features)
 
-    def _damages(self, serving: Serving, photo: Photo) -> tuple[tuple[DamageFound, ...], float]:
-        seen = serving.detector.detect(photo.pixels, photo.size_wh)
-        kept = above_threshold(seen.detections, serving.manifest.thresholds, self.params.default_threshold)
-        named = current_detections(kept, self.former_names())
-        return tuple(self._damage(detection, photo.size_wh) for detection in named), seen.top_score
+    def sum_up(
+        self,
+        serving: Serving,
+        photos: Sequence[PhotoSeen],
+        vehicle_id: str | None = None,
+        api_key_id: int | None = None,
+    ) -> dict[str, Any]:
+        """Return the answer to a request whose photos were looked at, and have its evidence kept.
+
+        Raises:
+            NoReadableImageError: If not one file could be decoded.
+            UnavailableError: If the evidence finds no room.
+        """
+        images, now = tuple(photo.answer for photo in photos), self.clock.now()
+        decoded = [(image.outcome, image.none_probability) for image in images if image.outcome is not None]
+        version = serving.manifest.model_version
+        if not decoded:
+            raise NoReadableImageError(version, images)
+        outcome, probability = request_outcome([o for o, _ in decoded], [p for _, p in decoded])
+        answer = DamageAnswer(self.new_id(), version, outcome, probability, images, serving.since)
+        content = self._content(serving, answer_to_json(answer), photos, vehicle_id)
+        self.evidence.add(Evidence(answer.request_id, version, content, api_key_id, now))
+        given: dict[str, Any] = content["answer"]
+        return given
+
+    def again(self, request_id: str) -> dict[str, Any]:
+        """Return an earlier answer exactly as it was given. Raises NotFoundError."""
+        answer: dict[str, Any] = self.evidence.get(request_id)["answer"]
+        return answer
+
+    def _damages(
+        self, serving: Serving, seen: DetectorAnswer, size_wh: tuple[int, int]
+    ) -> tuple[tuple[DamageFound, ...], tuple[str | None, ...]]:
+        """Return what reaches its threshold under its present name, with the features of each."""
+        damages: list[DamageFound] = []
+        features: list[str | None] = []
+        former, rows = self.former_names(), seen.box_features
+        for number, found in enumerate(seen.detections):
+            kept = above_threshold([found], serving.manifest.thresholds, self.params.default_threshold)
+            for named in current_detections(kept, former):
+                damages.append(self._damage(named, size_wh))
+                features.append(None if rows is None else feature_text.encode(rows[number]))
+        return tuple(damages), tuple(features)
 
     def _damage(self, found: Detection, size_wh: tuple[int, int]) -> DamageFound:
         share = area_share(found.box, size_wh)
-        severity = severity_of(share, self.params.severity_moderate_from, self.params.severity_severe_from)
+        severity = severity_rules(self.params).severity(found.damage_class, share)
         return DamageFound(found.damage_class, found.confidence, found.box, share, severity)
 
-    def _sum_up(self, serving: Serving, images: tuple[ImageAnswer, ...]) -> DamageAnswer:
-        decoded = [(image.outcome, image.none_probability) for image in images if image.outcome is not None]
-        if not decoded:
-            raise NoReadableImageError(serving.manifest.model_version, images)
-        outcome, probability = request_outcome([o for o, _ in decoded], [p for _, p in decoded])
-        return DamageAnswer(self.new_id(), serving.manifest.model_version, outcome, probability, images)
-
-    def _remember(
-        self,
-        serving: Serving,
-        answer: DamageAnswer,
-        content: dict[str, Any],
-        files: Sequence[tuple[str, bytes]],
-        vehicle_id: str | None,
-    ) -> None:
-        evidence = {
-            "answer": content,
+    def _content(
+        self, serving: Serving, answer: dict[str, Any], photos: Sequence[PhotoSeen], vehicle_id: str | None
+    ) -> dict[str, Any]:
+        return {
+            "answer": answer,
             "vehicle_id": vehicle_id,
-            "image_sha256": [hashlib.sha256(file).hexdigest() for _, file in files],
+            "image_sha256": [photo.sha256 for photo in photos],
             "thresholds": serving.manifest.thresholds,
             "default_threshold": self.params.default_threshold,
-            "precision": serving.manifest.precision,
+            # As computed: an engine may run a release in another precision than it was made for.
+            "precision": serving.detector.manifest.precision,
+            "damage_prevalence": self.params.damage_prevalence,
+            "photos": [{"embedding": photo.embedding, "features": list(photo.features)} for photo in photos],
         }
-        with self.units() as work:
-            work.evidence.add(answer.request_id, answer.model_version, evidence, self.clock.now())
-            work.commit()
 
 
 def outcome_rules(params: ServingParams) -> OutcomeRules:
@@ -146,6 +190,7 @@ def outcome_rules(params: ServingParams) -> OutcomeRules:
         min_brightness=params.min_brightness,
         min_sharpness=params.min_sharpness,
         min_side_px=params.min_side_px,
+        damage_prevalence=params.damage_prevalence,
     )
 
 

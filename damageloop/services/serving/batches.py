@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -121,7 +122,9 @@ class Batches:
         with self.units(read_only=True) as work:
             due = work.batches.over_before(before, limit)
         for batch_id in due:
-            self.remove(batch_id)
+            # Its owner may have removed it meanwhile.
+            with suppress(NotFoundError):
+                self.remove(batch_id)
         return len(due)
 
     def drop_orphans(self) -> int:

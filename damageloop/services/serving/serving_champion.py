@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from damageloop.domain.promotion import earlier_champions
+from damageloop.domain.promotion import Promotion, earlier_champions
 from damageloop.domain.release import ReleaseManifest
 from damageloop.errors import DamageloopError, NoChampionError
 from damageloop.ports import Detector, ReleaseStore
@@ -30,15 +32,20 @@ MakeDetector = Callable[[Path, ReleaseManifest], Detector]
 POLL_S = 1.0
 # A release that could not be loaded is tried again this rarely: checking its hashes reads all its files.
 POLLS_BEFORE_RETRY = 10
-# Not square, so that the first request pays for nothing: neither letterbox nor padding.
-_WARM_UP_SHAPE = (480, 640, 3)
 
 
 class Serving(NamedTuple):
-    """A loaded release; whoever holds it may use it as long as he likes."""
+    """A loaded release; whoever holds it may use it as long as he likes.
+
+    Attributes:
+        since: When it was promoted last; None where it never was.
+        seconds_per_photo: What the warm-up took, without decoding; None where nobody measured.
+    """
 
     detector: Detector
     manifest: ReleaseManifest
+    since: datetime | None = None
+    seconds_per_photo: float | None = None
 
 
 class ChampionSource(Protocol):
@@ -114,28 +121,33 @@ class ChampionLoader:
         """Look once at the newest promotion and load it if it is another one than serves."""
         with self._refreshing:
             try:
-                version = self._newest()
-                if version is None or self._is_serving(version):
+                newest = self._newest()
+                if newest is None or self._is_serving(newest):
                     self._settle(None)
-                elif version == self._refused_version and self._polls_to_skip:
+                elif newest.model_version == self._refused_version and self._polls_to_skip:
                     self._polls_to_skip -= 1
                 else:
-                    self._try_to_switch(version)
+                    self._try_to_switch(newest)
             except DamageloopError as exc:
                 self._settle(str(exc))
 
-    def _newest(self) -> int | None:
+    def _newest(self) -> Promotion | None:
         with self._units(read_only=True) as work:
-            promotion = work.models.champion()
-        return promotion.model_version if promotion else None
+            return work.models.champion()
 
-    def _is_serving(self, version: int) -> bool:
-        return self._serving is not None and self._serving.manifest.model_version == version
+    def _is_serving(self, newest: Promotion) -> bool:
+        serving = self._serving
+        if serving is None or serving.manifest.model_version != newest.model_version:
+            return False
+        if serving.since != newest.created_at:
+            # Promoted again, or rolled back to while it served in place of another.
+            self._serving = serving._replace(since=newest.created_at)
+        return True
 
-    def _try_to_switch(self, version: int) -> None:
-        self._refused_version, self._polls_to_skip = version, POLLS_BEFORE_RETRY
+    def _try_to_switch(self, newest: Promotion) -> None:
+        self._refused_version, self._polls_to_skip = newest.model_version, POLLS_BEFORE_RETRY
         try:
-            self._load(version)
+            self._load(newest.model_version, newest.created_at)
         except DamageloopError as exc:
             if self._serving is None:
                 self._fall_back()
@@ -147,21 +159,24 @@ class ChampionLoader:
     def _fall_back(self) -> None:
         """Load the newest earlier champion that can be loaded; what was rolled back from is none of them."""
         with self._units(read_only=True) as work:
-            versions = earlier_champions(work.models.promotions())
-        for version in versions:
+            promotions = work.models.promotions()
+        # The newest promotion of a version counts: it comes last.
+        since = {promotion.model_version: promotion.created_at for promotion in promotions}
+        for version in earlier_champions(promotions):
             try:
-                self._load(version)
+                self._load(version, since[version])
             except DamageloopError as exc:
                 logger.warning("version %s can't answer in place of the champion either: %s", version, exc)
             else:
                 return
 
-    def _load(self, version: int) -> None:
+    def _load(self, version: int, since: datetime) -> None:
+        """Load, verify and warm up beside the one that serves, and switch by one assignment."""
         # `folder` checks every file against the manifest's hashes.
         folder, manifest = self._releases.folder(version), self._releases.manifest(version)
         detector = self._make_detector(folder, manifest)
-        detector.detect(np.full(_WARM_UP_SHAPE, 128, dtype=np.uint8))
-        self._serving = Serving(detector, manifest)
+        seconds = _warm_up(detector)
+        self._serving = Serving(detector, manifest, since, seconds)
         logger.info("model version %s serves", version)
 
     def _settle(self, problem: str | None) -> None:
@@ -180,3 +195,13 @@ class ChampionLoader:
                 logger.exception("following promotions failed; trying again")
                 self._problem = "It broke on an error of ours; the log has it."
             self._is_over.wait(self._poll_s)
+
+
+def _warm_up(detector: Detector) -> float:
+    """Have the detector answer once, so that no request pays for a first time; return the seconds of a second one."""
+    side = detector.manifest.image_size
+    image = np.full((side, side, 3), 128, dtype=np.uint8)
+    detector.detect(image)
+    began = time.perf_counter()
+    detector.detect(image)
+    return time.perf_counter() - began

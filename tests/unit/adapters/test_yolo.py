@@ -6,16 +6,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from damageloop.adapters.engines.yolo import (
     PADDING_GRAY,
+    Canvas,
     DetectionRules,
     RawOutput,
     decode,
     letterbox,
     non_maximum_suppression,
+    side_entropy,
     to_image_pixels,
 )
+from damageloop.domain.release import InputShape
 from damageloop.errors import DamageloopError
 
 RULES = DetectionRules(confidence_floor=0.1, nms_iou=0.5, max_detections=10)
@@ -34,30 +39,83 @@ def white(width: int, height: int) -> np.ndarray:
 
 
 def test_letterbox_of_a_wide_image_pads_above_and_below() -> None:
-    frame = letterbox(white(200, 100), 64)
-    assert frame.pixels.shape == (64, 64, 3)
-    assert frame.scale_xy == (0.32, 0.32)
-    assert frame.pad_xy == (0, 16)
-    assert (frame.pixels[:16] == PADDING_GRAY).all()
-    assert (frame.pixels[16:48] == 255).all()
-    assert (frame.pixels[48:] == PADDING_GRAY).all()
+    frame = letterbox(white(200, 100), 128)
+    assert frame.pixels.shape == (128, 128, 3)
+    assert frame.scale_xy == (0.64, 0.64)
+    assert frame.pad_xy == (0, 32)
+    assert (frame.pixels[:32] == PADDING_GRAY).all()
+    assert (frame.pixels[32:96] == 255).all()
+    assert (frame.pixels[96:] == PADDING_GRAY).all()
 
 
-def test_letterbox_puts_the_odd_pixel_of_padding_behind() -> None:
-    # 100 x 51 at 64: height 51 * 0.64 = 32.64, so 33 rows; 31 are left, 15 above and 16 below.
-    frame = letterbox(white(100, 51), 64)
-    assert frame.pad_xy == (0, 15)
-    assert frame.scale_xy == (0.64, 33 / 51)
+def test_letterbox_puts_what_is_no_whole_cell_of_padding_behind() -> None:
+    # 100 x 51 at 192: height 51 * 1.92 = 97.92, so 98 rows; 94 are left, a cell of 32 above and 62 below.
+    frame = letterbox(white(100, 51), 192)
+    assert frame.pad_xy == (0, 32)
+    assert frame.scale_xy == (1.92, 98 / 51)
+    assert (frame.pixels[32:130] == 255).all()
+    assert (frame.pixels[130:] == PADDING_GRAY).all()
+
+
+@given(width=st.integers(1, 400), height=st.integers(1, 400), shape=st.sampled_from(InputShape))
+def test_the_coarsest_cells_lie_at_the_same_places_of_a_photo_in_every_shape(
+    width: int, height: int, shape: InputShape
+) -> None:
+    rows, columns = shape.size_hw(256)
+    frame = letterbox(white(width, height), (columns, rows))
+    left, top = frame.pad_xy
+    assert (left % 32, top % 32) == (0, 0)
+    # As near to the middle as whole cells allow: 63 px more on the other side at most.
+    right, below = columns - left - width * frame.scale_xy[0], rows - top - height * frame.scale_xy[1]
+    assert -1e-6 <= right - left <= 63.5
+    assert -1e-6 <= below - top <= 63.5
 
 
 def test_letterbox_keeps_an_image_that_is_one_pixel_wide() -> None:
     assert letterbox(white(1, 500), 64).pixels.shape == (64, 64, 3)
 
 
+def test_letterbox_fits_an_input_that_is_no_square() -> None:
+    # 400 x 100 in 256 x 192: as wide as in a square of 256, with 64 gray rows above and below.
+    frame = letterbox(white(400, 100), (256, 192))
+    assert frame.pixels.shape == (192, 256, 3)
+    assert (frame.scale_xy, frame.pad_xy) == ((0.64, 0.64), (0, 64))
+    assert (frame.pixels[64:128] == 255).all()
+    assert (frame.pixels[[63, 128]] == PADDING_GRAY).all()
+
+
+def test_a_canvas_is_drawn_over_in_place_whatever_was_on_it() -> None:
+    memory = np.zeros((64, 64, 3), dtype=np.uint8)
+    canvas = Canvas(memory)
+    for size_wh in [(200, 100), (100, 200), (64, 64), (33, 200), (33, 200)]:
+        frame = canvas.draw(white(*size_wh))
+        assert frame.pixels is memory
+        assert (memory == letterbox(white(*size_wh), 64).pixels).all()
+
+
+def test_a_canvas_that_is_part_of_larger_memory_leaves_the_rest_alone() -> None:
+    memory = np.zeros((2, 64, 64, 3), dtype=np.uint8)
+    Canvas(memory[1]).draw(white(90, 40))
+    assert memory[0].max() == 0
+    assert (memory[1] == letterbox(white(90, 40), 64).pixels).all()
+
+
+def test_side_entropy_is_1_for_equal_bins_0_for_a_sure_one_and_the_mean_over_the_sides() -> None:
+    equal, sure = [7.0] * 4, [0.0, 0.0, 500.0, 0.0]
+    logits = np.array([equal * 4, sure * 4, equal + sure * 3], dtype=np.float32)
+    assert side_entropy(logits) == pytest.approx(np.array([1.0, 0.0, 0.25]))
+
+
+def test_side_entropy_of_shares_of_a_half_and_two_quarters() -> None:
+    # 0.5 ln 2 + 2 * 0.25 ln 4 = 1.5 ln 2, over ln 4: 0.75. A fourth bin is left out by its logit.
+    logits = np.log([0.5, 0.25, 0.25, 1e-30]).astype(np.float32)
+    assert side_entropy(np.tile(logits, 4)[None]) == pytest.approx(np.array([0.75]))
+
+
 def test_boxes_are_mapped_back_to_image_pixels() -> None:
-    # Centre (32, 32) and size 16 x 8 in a 64 square of a 200 x 100 image: x 24 to 40 over 0.32, y 28 to 36 less 16.
-    frame = letterbox(white(200, 100), 64)
-    boxes = to_image_pixels(np.array([[32, 32, 16, 8]], dtype=np.float32), frame, (200, 100))
+    # Centre (64, 64) and size 32 x 16 in a 128 square of a 200 x 100 image: x 48 to 80 over 0.64, y 56 to 72 less 32.
+    frame = letterbox(white(200, 100), 128)
+    boxes = to_image_pixels(np.array([[64, 64, 32, 16]], dtype=np.float32), frame, (200, 100))
     assert boxes == pytest.approx(np.array([[75.0, 37.5, 125.0, 62.5]]))
 
 
@@ -112,7 +170,7 @@ def test_a_box_feature_that_is_not_finite_is_refused() -> None:
 
 def test_boxes_without_area_inside_the_image_are_dropped() -> None:
     # The second lies in the padding, the third is thinner than a pixel.
-    raw = raw_output([(32, 32, 9, 9, 0.5, 0), (32, 4, 6, 6, 0.9, 0), (32, 32, 0.1, 9, 0.9, 0)])
+    raw = raw_output([(32, 16, 9, 9, 0.5, 0), (32, 60, 6, 6, 0.9, 0), (32, 16, 0.1, 9, 0.9, 0)])
     answer = decode(raw, letterbox(white(200, 100), 64), (200, 100), LABELS, RULES)
     assert [d.confidence for d in answer.detections] == [0.5]
 

@@ -84,3 +84,13 @@ def test_label_studio_sees_nothing_of_the_platforms_environment(home: Path) -> N
 
 def test_only_training_gives_way(home: Path) -> None:
     assert [spec.name for spec in programs(Settings(home=home)) if spec.nice] == ["worker-training"]
+
+
+def test_addresses_are_handed_on_under_the_names_that_they_are_read_by(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAMAGELOOP_API_URL", "http://api.example")
+    environment = by_name(Settings(home=home))["worker-default"].environment
+    assert environment["DAMAGELOOP_API_URL"] == "http://api.example"
+    # Empty, it hides what the process manager may have inherited.
+    assert environment["DAMAGELOOP_OPERATIONS_URL"] == ""

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from damageloop.domain.outcome import NoneCalibration, Outcome, OutcomeRules, image_outcome, request_outcome
+from damageloop.domain.outcome import (
+    NoneCalibration,
+    Outcome,
+    OutcomeRules,
+    ScoreFeature,
+    image_outcome,
+    none_probability,
+    request_outcome,
+)
 
 RULES = OutcomeRules(
     none_probability_min=0.7,
@@ -31,6 +42,105 @@ def test_a_photo_without_damages_is_none_unsure_or_damaged() -> None:
     assert image_outcome(0, 0.0, FIT, RULES) == (N, FIT.none_probability(0.0))
     assert image_outcome(0, 0.25, FIT, RULES) == (S, 0.5)
     assert image_outcome(1, 0.25, FIT, RULES) == (D, 0.5)
+
+
+def test_a_detection_that_the_probability_contradicts_is_unsure() -> None:
+    # P(no damage) is 0.9933, and yet a box reaches the threshold of its class.
+    assert image_outcome(1, 0.0, FIT, RULES) == (S, FIT.none_probability(0.0))
+    assert image_outcome(1, 0.25, FIT, replace(RULES, none_probability_min=0.5)) == (S, 0.5)
+    assert image_outcome(1, 0.25, FIT, replace(RULES, none_probability_min=0.51)) == (D, 0.5)
+
+
+def test_the_logit_of_a_score_is_taken_within_its_bounds() -> None:
+    fit = replace(FIT, intercept=0.0, slope=1.0, feature=ScoreFeature.LOGIT)
+    # With the logit as it is, P(damage) is the score itself.
+    assert fit.none_probability(0.2) == pytest.approx(0.8)
+    assert fit.none_probability(0.0) == pytest.approx(1.0 - 1e-6, abs=1e-12)
+    assert fit.none_probability(1.0) == pytest.approx(1e-6, abs=1e-12)
+
+
+def test_the_share_that_a_fit_believes_in_is_that_of_its_smoothed_targets() -> None:
+    # (30 x 31/32 + 10 x 1/12) / 40
+    assert NoneCalibration(0.0, 1.0, 30, 10).damaged_share == pytest.approx(0.7473958, abs=1e-6)
+    assert NoneCalibration(0.0, 1.0, 50, 50).damaged_share == pytest.approx(0.5)
+
+
+def test_a_prevalence_multiplies_the_odds_as_bayes_says() -> None:
+    # Fitted to as many damaged as clean: odds 1. At a prevalence of 0.2 the odds are 1/4, so that odds of damage of
+    # 0.6 / 0.4 = 1.5 become 0.375, and P(no damage) = 1 / 1.375 = 0.7273.
+    fit = NoneCalibration(intercept=0.405465108, slope=0.0, n_damaged=50, n_clean=50)
+    assert fit.none_probability(0.5) == pytest.approx(0.4)
+    assert fit.none_probability(0.5, prevalence=0.2) == pytest.approx(1.0 / 1.375)
+    assert fit.none_probability(0.5, prevalence=0.5) == pytest.approx(0.4)
+    # From 80 % damaged, smoothed to (80 x 81/82 + 20 x 1/22) / 100 = 0.79934, to 10 %: the odds 4 become
+    # 4 x (1/9) / (0.79934 / 0.20066) = 0.11157.
+    fit = NoneCalibration(intercept=1.386294361, slope=0.0, n_damaged=80, n_clean=20)
+    assert fit.none_probability(0.5, prevalence=0.1) == pytest.approx(1.0 / 1.11157, abs=1e-5)
+
+
+@settings(max_examples=50, deadline=None, database=None)
+@given(n_damaged=st.integers(1, 500), n_clean=st.integers(1, 500), prevalence=st.floats(0.001, 0.999))
+def test_a_score_that_says_nothing_leaves_the_prevalence(n_damaged: int, n_clean: int, prevalence: float) -> None:
+    share = NoneCalibration(0.0, 0.0, n_damaged, n_clean).damaged_share
+    fit = NoneCalibration(-_log_odds(1.0 - share), 0.0, n_damaged, n_clean)
+    assert fit.none_probability(0.7, prevalence) == pytest.approx(1.0 - prevalence)
+    assert fit.none_probability(0.7, share) == pytest.approx(fit.none_probability(0.7))
+
+
+def _log_odds(probability: float) -> float:
+    return math.log(probability / (1.0 - probability))
+
+
+def test_the_prevalence_of_the_rules_decides_the_outcome() -> None:
+    rules = replace(RULES, damage_prevalence=0.1)
+    # The odds of damage of 1 become 1/9.
+    assert image_outcome(0, 0.25, FIT, rules) == (N, pytest.approx(0.9))
+    assert image_outcome(0, 0.25, FIT, replace(RULES, damage_prevalence=0.9)) == (S, pytest.approx(0.1))
+
+
+def test_a_score_that_did_not_tell_on_val_makes_nothing_none_whatever_the_prevalence() -> None:
+    rules = replace(RULES, damage_prevalence=0.01)
+    for slope in (0.0, -1.0):
+        assert image_outcome(0, 0.0, replace(FIT, slope=slope), rules) == (S, None)
+        assert image_outcome(1, 0.9, replace(FIT, slope=slope), rules) == (D, None)
+
+
+FITS = st.builds(
+    NoneCalibration,
+    intercept=st.floats(-10, 10),
+    slope=st.floats(1e-3, 50),
+    n_damaged=st.integers(30, 500),
+    n_clean=st.integers(30, 500),
+    feature=st.sampled_from(ScoreFeature),
+)
+PREVALENCES = st.none() | st.floats(0.001, 0.999)
+
+
+@settings(max_examples=200, deadline=None, database=None)
+@given(fit=FITS, low=st.floats(0, 1), high=st.floats(0, 1), prevalence=PREVALENCES, n_damages=st.integers(0, 1))
+def test_a_higher_score_never_makes_none_more_likely(
+    fit: NoneCalibration, low: float, high: float, prevalence: float | None, n_damages: int
+) -> None:
+    rules = replace(RULES, damage_prevalence=prevalence)
+    (of_low, p_low), (of_high, p_high) = (image_outcome(n_damages, score, fit, rules) for score in sorted((low, high)))
+    assert p_low is not None
+    assert p_high is not None
+    assert p_high <= p_low
+    order = [D, S] if n_damages else [S, N]
+    assert order.index(of_high) <= order.index(of_low)
+
+
+@settings(max_examples=200, deadline=None, database=None)
+@given(fit=FITS, score=st.floats(0, 1), one=st.floats(0.001, 0.999), two=st.floats(0.001, 0.999))
+def test_a_lower_prevalence_never_makes_none_less_likely(
+    fit: NoneCalibration, score: float, one: float, two: float
+) -> None:
+    few, many = (replace(RULES, damage_prevalence=share) for share in sorted((one, two)))
+    rare, common = none_probability(score, fit, few), none_probability(score, fit, many)
+    assert rare is not None
+    assert common is not None
+    assert rare >= common
+    assert image_outcome(0, score, fit, few)[0] is N or image_outcome(0, score, fit, many)[0] is S
 
 
 @settings(max_examples=50, deadline=None, database=None)

@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from damageloop.domain import feature_text
 from damageloop.domain.geometry import Box
 from damageloop.domain.image import ImageQuality
 from damageloop.domain.outcome import NoneCalibration
 from damageloop.domain.prediction import Detection
 from damageloop.errors import InvalidImageError, InvalidInputError, NotFoundError
-from damageloop.params import ServingParams
 from damageloop.ports import Photo, RgbImage
 from damageloop.services.serving.answer_damage import AnswerDamage, NoReadableImageError, answer_unreadable
+from damageloop.services.serving.evidence_log import EvidenceLog
+from damageloop.serving_params import ServingParams
 from tests.fakes.clock import FakeClock
 from tests.fakes.detector import CALIBRATION, FakeDetector, FixedChampion, make_manifest
 from tests.fakes.memory_units import MemoryUnits
@@ -59,9 +61,9 @@ class FakeReader:
 def make_answer_damage(*detectors: FakeDetector, units: MemoryUnits | None = None) -> AnswerDamage:
     numbers = count(1)
     return AnswerDamage(
-        units or MemoryUnits(),
         FixedChampion(list(detectors)),
         FakeReader(),
+        EvidenceLog(units or MemoryUnits()),
         FakeClock(),
         lambda: f"request-{next(numbers)}",
         PARAMS,
@@ -203,6 +205,25 @@ def test_the_answer_can_be_given_again_exactly() -> None:
     assert answer_damage.again(answer["request_id"]) == answer
     kept = units.evidence.rows[answer["request_id"]]
     assert (kept["vehicle_id"], len(kept["image_sha256"][0]), kept["thresholds"]) == ("WVW123", 64, {"scratch": 0.3})
+
+
+def test_evidence_has_the_features_of_each_detection_in_the_answer() -> None:
+    units = MemoryUnits()
+    weak, strong = Detection("scratch", 0.1, Box(0, 0, 10, 10)), dent(0.9)
+    detector = FakeDetector(detections=[strong, weak, dent(0.8)])
+    rows = np.eye(3, 4, dtype=np.float32)
+    detector.box_features = rows
+    answer = make_answer_damage(detector, units=units)([("a.jpg", GOOD), ("b.jpg", TOO_DARK), ("c.jpg", BROKEN)])
+    seen, dark, broken = units.evidence.rows[answer["request_id"]]["photos"]
+    assert [feature_text.decode(text).tolist() for text in seen["features"]] == [rows[0].tolist(), rows[2].tolist()]
+    assert feature_text.decode(seen["embedding"]).tolist() == [0.0, 0.0, 0.0, 0.0]
+    assert dark == broken == {"embedding": None, "features": []}
+
+
+def test_a_model_without_box_features_leaves_them_open() -> None:
+    units = MemoryUnits()
+    answer = make_answer_damage(FakeDetector(detections=[dent(0.9)]), units=units)([("a.jpg", GOOD)])
+    assert units.evidence.rows[answer["request_id"]]["photos"][0]["features"] == [None]
 
 
 def test_an_unknown_request_is_not_found() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -27,6 +30,7 @@ class World:
     damaged: set[int] = field(default_factory=set)
     is_database_down: bool = False
     n_folders: int = 0
+    promoted_at: datetime = field(default_factory=lambda: FakeClock().now())
     loaded: list[FakeDetector] = field(default_factory=list)
 
     def __call__(self, read_only: bool = False) -> Any:
@@ -47,7 +51,7 @@ class World:
     def champion(self) -> Promotion | None:
         if self.promoted is None:
             return None
-        return Promotion(1, self.promoted, None, None, PromotionReason.GATE, FakeClock().now())
+        return Promotion(1, self.promoted, None, None, PromotionReason.GATE, self.promoted_at)
 
     def promotions(self) -> list[Promotion]:
         versions = (*self.earlier, self.promoted or 0)
@@ -102,10 +106,35 @@ def test_a_promotion_is_followed_after_warming_up_and_loaded_once(loader: Champi
     world.promoted = 1
     loader.refresh()
     loader.refresh()
-    assert (version(loader), len(world.loaded), world.loaded[0].n_calls) == (1, 1, 1)
+    assert (version(loader), len(world.loaded), world.loaded[0].n_calls) == (1, 1, 2)
+    assert loader.current().since == FakeClock().now()
+    assert loader.current().seconds_per_photo is not None
     world.promoted = 2
     loader.refresh()
     assert version(loader) == 2
+
+
+def test_a_version_promoted_again_serves_on_with_its_new_date(loader: ChampionLoader, world: World) -> None:
+    world.promoted = 1
+    loader.refresh()
+    world.promoted_at += timedelta(days=1)
+    loader.refresh()
+    assert (len(world.loaded), loader.current().since) == (1, world.promoted_at)
+
+
+def test_the_old_model_goes_when_its_last_request_is_done(world: World) -> None:
+    # The loader alone holds models here, not the list of what was made.
+    loader = ChampionLoader(world, world, lambda folder, manifest: FakeDetector(manifest))
+    world.promoted = 1
+    held = loader.load_now()
+    old = weakref.ref(held.detector)
+    world.promoted = 2
+    loader.refresh()
+    gc.collect()
+    assert old() is not None
+    del held
+    gc.collect()
+    assert old() is None
 
 
 def test_who_holds_the_old_model_keeps_it(loader: ChampionLoader, world: World) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Text, cast, delete, or_, select, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
+from damageloop.adapters.database.base import CHUNK
+from damageloop.adapters.database.pricing_tables import BatchItemRow
 from damageloop.adapters.database.record_tables import SecondOpinionRow
 from damageloop.adapters.database.repositories.changes import next_change
 from damageloop.adapters.database.tables import (
@@ -28,6 +30,8 @@ from damageloop.domain.round import ItemState, RoundState
 from damageloop.domain.second_opinion import OpinionState
 
 _NO_HASH = "0" * 16
+# What a batch says of a photo that was forgotten after it was answered.
+_FORGOTTEN_LINE = {"prediction": None, "error": {"code": "forgotten", "message": "This photo was forgotten."}}
 
 
 def forget_rows(session: Session, image_ids: Sequence[int], now: datetime) -> None:
@@ -40,14 +44,23 @@ def forget_rows(session: Session, image_ids: Sequence[int], now: datetime) -> No
     for table in (PredictionRow, RefusedPredictionRow, LabelErrorRow):
         session.execute(delete(table).where(table.image_id.in_(image_ids)))
     session.execute(delete(QuarantineRow).where(QuarantineRow.source_sha256.in_(sources)))
-    for source in sources:
-        # The evidence of an answer names photos by the hash of the file that came.
-        session.execute(delete(EvidenceRow).where(cast(EvidenceRow.answer, Text).contains(source)))
+    _forget_answers(session, sources)
     _end_requests(session, image_ids, now)
     _withdraw_items(session, image_ids)
     _leave_subsets(session, set(image_ids), now)
     _empty_images(session, rows)
     session.flush()
+
+
+def _forget_answers(session: Session, sources: Sequence[str]) -> None:
+    """Remove evidence and lines of batches of these files: both name photos by the hash of the file that came."""
+    # One look at all evidence, however many files: others wait to write meanwhile.
+    query = select(EvidenceRow.request_id, EvidenceRow.answer["image_sha256"]).execution_options(yield_per=CHUNK)
+    found = [request_id for request_id, hashes in session.execute(query) if not set(sources).isdisjoint(hashes or ())]
+    for start in range(0, len(found), CHUNK):
+        session.execute(delete(EvidenceRow).where(EvidenceRow.request_id.in_(found[start : start + CHUNK])))
+    lines = update(BatchItemRow).where(BatchItemRow.sha256.in_(sources), BatchItemRow.is_answered)
+    session.execute(lines.values(filename=FORGOTTEN_NAME, answer=_FORGOTTEN_LINE))
 
 
 def _end_requests(session: Session, image_ids: Sequence[int], now: datetime) -> None:

@@ -20,29 +20,24 @@ class SqlIdempotency:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def begin(self, request: IdempotentRequest) -> IdempotentRequest:
+    def begin(self, request: IdempotentRequest, died_before: datetime) -> IdempotentRequest:
         row = self._session.scalar(select(IdempotencyRow).where(_is(request.api_key_id, request.key)))
         if row is None:
-            row = IdempotencyRow(
-                api_key_id=request.api_key_id,
-                key=request.key,
-                route=request.route,
-                fingerprint=request.fingerprint,
-                created_at=request.created_at,
+            row = IdempotencyRow(api_key_id=request.api_key_id, key=request.key)
+        elif row.status is not None or row.created_at >= died_before or row.fingerprint != request.fingerprint:
+            return IdempotentRequest(
+                row.api_key_id, row.key, row.route, row.fingerprint, row.created_at, row.status, row.answer
             )
-            self._session.add(row)
-            self._session.flush()
-            return request
-        return IdempotentRequest(
-            row.api_key_id, row.key, row.route, row.fingerprint, row.created_at, row.status, row.answer
-        )
+        row.route, row.fingerprint, row.created_at = request.route, request.fingerprint, request.created_at
+        self._session.add(row)
+        self._session.flush()
+        return request
 
-    def finish(self, api_key_id: int, key: str, status: int, answer: Mapping[str, Any]) -> None:
-        query = update(IdempotencyRow).where(_is(api_key_id, key))
-        self._session.execute(query.values(status=status, answer=dict(answer)))
+    def finish(self, request: IdempotentRequest, status: int, answer: Mapping[str, Any]) -> None:
+        self._session.execute(update(IdempotencyRow).where(_holds(request)).values(status=status, answer=dict(answer)))
 
-    def drop(self, api_key_id: int, key: str) -> None:
-        self._session.execute(delete(IdempotencyRow).where(_is(api_key_id, key)))
+    def drop(self, request: IdempotentRequest) -> None:
+        self._session.execute(delete(IdempotencyRow).where(_holds(request)))
 
     def expire(self, before: datetime, limit: int, is_dry_run: bool = False) -> int:
         return expire_rows(self._session, IdempotencyRow.id, IdempotencyRow.created_at < before, limit, is_dry_run)
@@ -50,3 +45,9 @@ class SqlIdempotency:
 
 def _is(api_key_id: int, key: str) -> ColumnElement[bool]:
     return (IdempotencyRow.api_key_id == api_key_id) & (IdempotencyRow.key == key)
+
+
+def _holds(request: IdempotentRequest) -> ColumnElement[bool]:
+    """Tell whether the row is still this request's: one that was thought dead may end after another took over."""
+    is_mine = IdempotencyRow.created_at == request.created_at
+    return _is(request.api_key_id, request.key) & is_mine & IdempotencyRow.status.is_(None)

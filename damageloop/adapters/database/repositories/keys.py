@@ -21,8 +21,26 @@ class SqlKeys:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def add(self, name: str, scopes: Sequence[Scope], key_hash: str, now: datetime) -> ApiKey:
-        row = KeyRow(name=name, scopes=[scope.value for scope in scopes], key_hash=key_hash, created_at=now)
+    def add(
+        self,
+        name: str,
+        scopes: Sequence[Scope],
+        key_hash: str,
+        now: datetime,
+        *,
+        hint: str | None = None,
+        expires_at: datetime | None = None,
+        requests_per_minute: int | None = None,
+    ) -> ApiKey:
+        row = KeyRow(
+            name=name,
+            scopes=[scope.value for scope in scopes],
+            key_hash=key_hash,
+            created_at=now,
+            hint=hint,
+            expires_at=expires_at,
+            requests_per_minute=requests_per_minute,
+        )
         self._session.add(row)
         self._session.flush()
         return to_key(row)
@@ -31,8 +49,17 @@ class SqlKeys:
         row = self._session.scalar(select(KeyRow).where(KeyRow.key_hash == key_hash))
         return to_key(row) if row else None
 
-    def all(self) -> list[ApiKey]:
-        return [to_key(row) for row in self._session.scalars(select(KeyRow).order_by(KeyRow.id))]
+    def get(self, key_id: int, for_update: bool = False) -> ApiKey:
+        return to_key(self._row(key_id, for_update))
+
+    def all(self, for_update: bool = False) -> list[ApiKey]:
+        query = select(KeyRow).order_by(KeyRow.id)
+        return [to_key(row) for row in self._session.scalars(query.with_for_update() if for_update else query)]
+
+    def replace(self, key_id: int, successor_id: int, ends_at: datetime) -> ApiKey:
+        row = self._row(key_id)
+        row.replaced_by, row.expires_at = successor_id, ends_at
+        return to_key(row)
 
     def revoke(self, key_id: int, now: datetime) -> ApiKey:
         row = self._row(key_id)
@@ -42,8 +69,8 @@ class SqlKeys:
     def touch(self, key_id: int, now: datetime) -> None:
         self._row(key_id).last_used_at = now
 
-    def _row(self, key_id: int) -> KeyRow:
-        row = self._session.get(KeyRow, key_id)
+    def _row(self, key_id: int, for_update: bool = False) -> KeyRow:
+        row = self._session.get(KeyRow, key_id, with_for_update=True if for_update else None)
         if row is None:
             raise NotFoundError(f"There is no key {key_id}.")
         return row
@@ -72,5 +99,16 @@ class SqlFacts:
 
 def to_key(row: KeyRow) -> ApiKey:
     """Return the key that a row describes."""
-    scopes = frozenset(Scope(scope) for scope in row.scopes)
-    return ApiKey(row.id, row.name, scopes, row.created_at, row.revoked_at, row.last_used_at, row.key_hash)
+    return ApiKey(
+        id=row.id,
+        name=row.name,
+        scopes=frozenset(Scope(scope) for scope in row.scopes),
+        created_at=row.created_at,
+        revoked_at=row.revoked_at,
+        last_used_at=row.last_used_at,
+        key_hash=row.key_hash,
+        hint=row.hint,
+        expires_at=row.expires_at,
+        replaced_by=row.replaced_by,
+        requests_per_minute=row.requests_per_minute,
+    )

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from damageloop.adapters.database.base import CHUNK
@@ -14,6 +15,7 @@ from damageloop.adapters.database.conversions import detections_from_json, detec
 from damageloop.adapters.database.repositories.expiry import expire_evidence
 from damageloop.adapters.database.repositories.relabeling import rename_predictions
 from damageloop.adapters.database.tables import EvidenceRow, ImageRow, PredictionRow, RefusedPredictionRow
+from damageloop.domain.evidence import Evidence
 from damageloop.domain.image import ImageStatus
 from damageloop.domain.labels import FormerNames
 from damageloop.domain.prediction import Detection, Prediction
@@ -120,10 +122,32 @@ class SqlEvidence:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def add(self, request_id: str, model_version: int, answer: Mapping[str, Any], now: datetime) -> None:
-        self._session.add(
-            EvidenceRow(request_id=request_id, model_version=model_version, answer=dict(answer), created_at=now)
-        )
+    def add(
+        self,
+        request_id: str,
+        model_version: int,
+        answer: Mapping[str, Any],
+        now: datetime,
+        api_key_id: int | None = None,
+    ) -> None:
+        self.add_many([Evidence(request_id, model_version, answer, api_key_id, now)])
+
+    def add_many(self, evidence: Sequence[Evidence]) -> None:
+        # By the table and not by rows of the session: a request is to cost little beside its model.
+        connection = self._session.connection()
+        insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+        rows = [
+            {
+                "request_id": one.request_id,
+                "model_version": one.model_version,
+                "answer": dict(one.content),
+                "created_at": one.answered_at,
+                "api_key_id": one.api_key_id,
+            }
+            for one in evidence
+        ]
+        # A commit whose confirmation was lost is tried again: the same once more changes nothing.
+        connection.execute(insert(EvidenceRow).on_conflict_do_nothing(index_elements=["request_id"]), rows)
 
     def expire(self, before: datetime, limit: int, is_dry_run: bool = False) -> int:
         return expire_evidence(self._session, before, limit, is_dry_run)
@@ -131,7 +155,7 @@ class SqlEvidence:
     def get(self, request_id: str) -> dict[str, Any]:
         row = self._session.get(EvidenceRow, request_id)
         if row is None:
-            raise NotFoundError(f"There is no prediction {request_id}.")
+            raise NotFoundError(f"There is no prediction {request_id}, or it is no longer kept.")
         return row.answer
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import func, or_, select, update
@@ -120,6 +120,25 @@ class SqlRounds:
             found |= set(self._session.scalars(select(RoundItemRow.task_id).where(part)))
         return {task_id for task_id in found if task_id is not None}
 
+    def items_of_tasks(self, tasks: Sequence[tuple[int, int]]) -> dict[int, tuple[RoundItem, int]]:
+        found: dict[int, RoundItemRow] = {}
+        for start in range(0, len(tasks), CHUNK // 2):
+            part = tasks[start : start + CHUNK // 2]
+            found |= _newest_of_tasks(part, self._rows_of_tasks(part))
+        lengths = self._lengths({row.round_id for row in found.values()})
+        return {task_id: (to_item(row), lengths[row.round_id]) for task_id, row in found.items()}
+
+    def _rows_of_tasks(self, tasks: Sequence[tuple[int, int]]) -> Sequence[RoundItemRow]:
+        """Return all items that may be those of the tasks, the newest round first."""
+        by_task = RoundItemRow.task_id.in_([task_id for task_id, _ in tasks])
+        by_image = RoundItemRow.task_id.is_(None) & RoundItemRow.image_id.in_([image_id for _, image_id in tasks])
+        query = select(RoundItemRow).where(or_(by_task, by_image)).order_by(RoundItemRow.round_id.desc())
+        return self._session.scalars(query).all()
+
+    def _lengths(self, round_ids: Collection[int]) -> dict[int, int]:
+        query = select(RoundItemRow.round_id, func.count()).where(RoundItemRow.round_id.in_(round_ids))
+        return {row[0]: row[1] for row in self._session.execute(query.group_by(RoundItemRow.round_id))}
+
     def item_of_image(self, image_id: int) -> RoundItem | None:
         query = select(RoundItemRow).where(RoundItemRow.image_id == image_id).order_by(RoundItemRow.id.desc())
         row = self._session.scalars(query).first()
@@ -174,6 +193,23 @@ def to_round(row: RoundRow) -> Round:
         row.closed_at,
         row.note,
     )
+
+
+def _newest_of_tasks(tasks: Sequence[tuple[int, int]], rows: Sequence[RoundItemRow]) -> dict[int, RoundItemRow]:
+    """Return the first of the rows for each task; in a round the one with the task goes before that of the image."""
+    by_task: dict[int | None, RoundItemRow] = {}
+    by_image: dict[int, RoundItemRow] = {}
+    for row in rows:
+        if row.task_id is None:
+            by_image.setdefault(row.image_id, row)
+        else:
+            by_task.setdefault(row.task_id, row)
+    found = {}
+    for task_id, image_id in tasks:
+        known = [row for row in (by_task.get(task_id), by_image.get(image_id)) if row is not None]
+        if known:
+            found[task_id] = max(known, key=lambda row: row.round_id)
+    return found
 
 
 def to_item(row: RoundItemRow) -> RoundItem:

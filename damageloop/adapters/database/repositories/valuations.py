@@ -52,8 +52,12 @@ class SqlValuations:
     def get(self, valuation_id: str) -> dict[str, Any]:
         row = self._session.get(ValuationRow, valuation_id)
         if row is None:
-            raise NotFoundError(f"There is no valuation {valuation_id}.")
+            raise NotFoundError(f"There is no valuation {valuation_id}, or it is no longer kept.")
         return row.content
+
+    def newest(self, limit: int) -> list[str]:
+        query = select(ValuationRow.valuation_id).order_by(ValuationRow.created_at.desc(), ValuationRow.valuation_id)
+        return list(self._session.scalars(query.limit(limit)))
 
     def expire(self, before: datetime, limit: int, is_dry_run: bool = False) -> int:
         return expire_rows(

@@ -1,0 +1,23 @@
+"""Quality is measured the quick way where there is one, and comes to the same."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from damageloop.adapters.photos.quality import measure_quality
+
+
+@pytest.mark.parametrize("shape", [(640, 640), (640, 480), (480, 640), (355, 640), (641, 640), (300, 400), (900, 1200)])
+def test_sharpness_is_the_variance_of_the_laplacian_at_512_px(shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    rgb = cv2.GaussianBlur(rng.integers(0, 256, (*shape, 3), dtype=np.uint8), (0, 0), 1.0)
+    luma = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    scale = 512 / max(shape)
+    size_wh = round(shape[1] * scale), round(shape[0] * scale)
+    small = cv2.resize(luma, size_wh, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    quality = measure_quality(rgb)
+    assert quality.sharpness == pytest.approx(cv2.Laplacian(small, cv2.CV_64F).var(), rel=1e-3)
+    assert quality.brightness == pytest.approx(luma.mean())
+    assert quality.contrast == pytest.approx(luma.std())
