@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
 
-from anyio import CancelScope
+from anyio import CancelScope, CapacityLimiter
+from anyio.lowlevel import RunVar
+from anyio.to_thread import run_sync
 from fastapi import Request, Response
-from starlette.concurrency import run_in_threadpool
 
 from damageloop.bootstrap.api import ApiServices
 from damageloop.domain.idempotency import IdempotentRequest
@@ -23,7 +25,14 @@ REPLAYED_HEADER = "Idempotency-Replayed"
 MODEL_HEADER = "X-Damageloop-Model-Version"
 MAX_KEY_LENGTH = 255
 
+# Threads that wait for the database at a time: while it is locked they must not be all that the process has, or
+# requests without an idempotency key would wait too.
+MAX_WAITING = 8
+_limiter: RunVar[CapacityLimiter] = RunVar("idempotency_limiter")
+
 Answer = dict[str, Any]
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 async def answered_once(
@@ -46,12 +55,12 @@ async def answered_once(
     if name is None:
         return json_answer(await make(), status)
     route = f"{request.method} {request.url.path}"
-    asked = await run_in_threadpool(services.idempotency.begin, key.id, name, route, fingerprint)
+    asked = await _in_thread(services.idempotency.begin, key.id, name, route, fingerprint)
     if asked.status is not None:
         return json_answer(asked.answer or {}, asked.status, {REPLAYED_HEADER: "true"})
     try:
         answer = await make()
-        await run_in_threadpool(services.idempotency.finish, asked, status, answer)
+        await _in_thread(services.idempotency.finish, asked, status, answer)
     except BaseException:
         await _drop(services, asked)
         raise
@@ -82,6 +91,16 @@ async def _drop(services: ApiServices, asked: IdempotentRequest) -> None:
     # Also when the server ends, which cancels whatever is awaited.
     with CancelScope(shield=True):
         try:
-            await run_in_threadpool(services.idempotency.drop, asked)
+            await _in_thread(services.idempotency.drop, asked)
         except DamageloopError as exc:
             logger.warning("a request that came to nothing stays in work until its lease ends: %s", exc)
+
+
+async def _in_thread(act: Callable[P, T], *values: P.args, **named: P.kwargs) -> T:
+    """Run what waits for the database in one of the few threads that are for it."""
+    try:
+        limiter = _limiter.get()
+    except LookupError:
+        limiter = CapacityLimiter(MAX_WAITING)
+        _limiter.set(limiter)
+    return await run_sync(partial(act, *values, **named), limiter=limiter)
