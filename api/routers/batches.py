@@ -19,7 +19,6 @@ from api.redaction import without_paths
 from api.routers.predictions import IDEMPOTENCY_KEY
 from api.schemas.batches import (
     LINES_MEDIA_TYPE,
-    BatchLineSchema,
     BatchSchema,
     batch_photos_body,
 )
@@ -181,7 +180,3 @@ def _lines(items: list[BatchItem]) -> Iterator[str]:
         answer = item.answer or {}
         line = {"number": item.number, "filename": item.filename, "sha256": item.sha256, **answer}
         yield json.dumps(line, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
-
-
-# Named in the document, though no route answers a line by itself.
-LINE = BatchLineSchema

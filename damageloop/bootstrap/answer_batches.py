@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 from damageloop.adapters.batch_photos import FileBatchPhotos
 from damageloop.adapters.identifiers import time_ordered_id
-from damageloop.adapters.photos.decoding import ImageLimits
-from damageloop.adapters.photos.reader import LimitedImageReader
 from damageloop.bootstrap.core import Core
+from damageloop.bootstrap.image_reader import make_image_reader
 from damageloop.domain.batch import Batch
 from damageloop.errors import ConflictError, NoChampionError
 from damageloop.ports import Detector
@@ -31,7 +30,6 @@ class NoOther:
 
 def make_answer_batch(core: Core, load_detector: LoadDetector) -> AnswerBatch:
     """Return the handler of jobs of kind PREDICT_BATCH."""
-    limits = ImageLimits(core.params.ingest.max_file_bytes, core.params.ingest.max_pixels, min_side_px=1)
 
     def answers_of(batch: Batch) -> SinglePhotos:
         if batch.model_version is None:
@@ -40,7 +38,7 @@ def make_answer_batch(core: Core, load_detector: LoadDetector) -> AnswerBatch:
         evidence.start()
         answer_damage = AnswerDamage(
             champion=NoOther(),
-            reader=LimitedImageReader(limits),
+            reader=make_image_reader(core.params),
             evidence=evidence,
             clock=core.clock,
             new_id=time_ordered_id,

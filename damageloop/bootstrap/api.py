@@ -18,7 +18,6 @@ from damageloop.adapters.images import FsspecImageStore
 from damageloop.adapters.kept_key import KeptKeyFile
 from damageloop.adapters.maps import FileMapStore
 from damageloop.adapters.photos.decoding import ImageLimits
-from damageloop.adapters.photos.reader import LimitedImageReader
 from damageloop.adapters.photos.thumbnail import shrink
 from damageloop.adapters.rate_limits import MemoryLimiter, make_limiter
 from damageloop.adapters.releases import FolderReleaseStore
@@ -31,6 +30,7 @@ from damageloop.bootstrap.champions import Champions, make_champions
 from damageloop.bootstrap.curation import Curation, make_curation
 from damageloop.bootstrap.database import make_unit_of_work_factory
 from damageloop.bootstrap.estimates import Estimates
+from damageloop.bootstrap.image_reader import make_image_reader
 from damageloop.bootstrap.live_params import LiveParams
 from damageloop.bootstrap.rounds import Rounds, make_rounds
 from damageloop.errors import DamageloopError
@@ -189,11 +189,6 @@ def make_image_store(settings: Settings, params: Params) -> FsspecImageStore:
     ingest = params.ingest
     limits = ImageLimits(ingest.max_file_bytes, ingest.max_pixels, ingest.min_side_px)
     return FsspecImageStore(settings.image_store, limits)
-
-
-def make_image_reader(params: Params) -> LimitedImageReader:
-    """Return the reader of photos to answer: a small one is `unusable_image`, not a file that can't be read."""
-    return LimitedImageReader(ImageLimits(params.ingest.max_file_bytes, params.ingest.max_pixels, min_side_px=1))
 
 
 def _find_similar(settings: Settings, units: UnitOfWorkFactory) -> Callable[[int, int], SimilarImages]:

@@ -73,6 +73,9 @@ class BatchRepository(Protocol):
     def get(self, batch_id: str) -> Batch:
         """Return a batch. Raises NotFoundError."""
 
+    def is_known(self, batch_id: str) -> bool:
+        """Tell whether there is such a batch."""
+
     def add_items(self, batch_id: str, items: Sequence[BatchItem]) -> None: ...
     def set_state(
         self, batch_id: str, state: BatchState, now: datetime, job_id: int | None = None, error: str | None = None

@@ -18,10 +18,11 @@ from damageloop.adapters.images import FsspecImageStore, ImageLimits
 from damageloop.adapters.maps import FileMapStore
 from damageloop.adapters.photos.thumbnail import shrink
 from damageloop.adapters.releases import FolderReleaseStore
-from damageloop.bootstrap.api import ApiServices, make_image_reader, make_predictions
+from damageloop.bootstrap.api import ApiServices, make_predictions
 from damageloop.bootstrap.champions import make_champions
 from damageloop.bootstrap.curation import make_curation
 from damageloop.bootstrap.estimates import make_estimates
+from damageloop.bootstrap.image_reader import make_image_reader
 from damageloop.bootstrap.rounds import make_rounds
 from damageloop.domain.key import Scope
 from damageloop.domain.promotion import PromotionReason

@@ -11,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from damageloop.adapters.identifiers import time_ordered_id
-from damageloop.bootstrap.api import make_image_reader
+from damageloop.bootstrap.image_reader import make_image_reader
 from damageloop.domain.batch import Batch
 from damageloop.domain.job import JobKind, JobState
 from damageloop.domain.key import Scope

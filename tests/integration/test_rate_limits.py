@@ -32,8 +32,7 @@ def free_port() -> int:
 @pytest.fixture(scope="module")
 def redis_url() -> Iterator[str]:
     program, port = shutil.which("redis-server"), free_port()
-    if program is None:
-        pytest.skip("redis-server is not installed")
+    assert program, "redis-server is missing: scripts/install-test-servers.sh installs it."
     server = subprocess.Popen(
         [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
         stdout=subprocess.DEVNULL,

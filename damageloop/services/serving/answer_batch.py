@@ -112,9 +112,5 @@ class AnswerBatch:
         self.photos.remove(batch_id)
 
     def _is_there(self, batch_id: str) -> bool:
-        try:
-            with self.units(read_only=True) as work:
-                work.batches.get(batch_id)
-        except NotFoundError:
-            return False
-        return True
+        with self.units(read_only=True) as work:
+            return work.batches.is_known(batch_id)

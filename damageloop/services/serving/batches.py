@@ -138,12 +138,8 @@ class Batches:
         return dropped
 
     def _is_known(self, batch_id: str) -> bool:
-        try:
-            with self.units(read_only=True) as work:
-                work.batches.get(batch_id)
-        except NotFoundError:
-            return False
-        return True
+        with self.units(read_only=True) as work:
+            return work.batches.is_known(batch_id)
 
     def _put_to_work(self, work: UnitOfWork, batch_id: str) -> None:
         request = JobRequest(JobKind.PREDICT_BATCH, f"predict_batch:{batch_id}", {"batch_id": batch_id})

@@ -43,6 +43,9 @@ class SqlBatches:
             error=row.error,
         )
 
+    def is_known(self, batch_id: str) -> bool:
+        return self._session.get(BatchRow, batch_id) is not None
+
     def add_items(self, batch_id: str, items: Sequence[BatchItem]) -> None:
         self._session.add_all(
             BatchItemRow(
