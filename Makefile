@@ -4,7 +4,7 @@ SHELL := /bin/bash
 
 ENVIRONMENTS := $(or $(DAMAGELOOP_ENVIRONMENTS),.venv)
 BIN := $(ENVIRONMENTS)/platform/bin
-PACKAGES := active_learning api benchmarks damageloop migrations ml_backend samples workers
+PACKAGES := active_learning api benchmarks console damageloop migrations ml_backend samples workers
 
 # What `make demo` and `make test-chaos` pass on; read from the environment, so that no path is quoted twice.
 export IMAGES ANNOTATIONS BASE LIMIT FRESH SEED FAULTS SETUP JSON

@@ -32,6 +32,7 @@ class Settings(BaseSettings):
     label_studio_port: int = 8080
     ml_backend_port: int = 9090
     mlflow_port: int = 5000
+    console_port: int = 8501
     # Where other processes reach the API; in containers that is not localhost.
     api_address: str = Field("", alias="DAMAGELOOP_API_URL")
     # Where Label Studio sends its events, when the two surfaces run apart.
@@ -131,6 +132,10 @@ class Settings(BaseSettings):
     def operations_url(self) -> str:
         """Return where the operations surface is: with the other one, unless said otherwise."""
         return self.operations_address or self.api_url
+
+    @property
+    def console_url(self) -> str:
+        return f"http://localhost:{self.console_port}"
 
     @property
     def ml_backend_url(self) -> str:

@@ -41,7 +41,7 @@ class SecondOpinionRow(Base):
     __tablename__ = "second_opinions"
     id: Mapped[int] = mapped_column(primary_key=True)
     image_id: Mapped[int] = mapped_column(ForeignKey("images.id"), index=True)
-    # `opinion`: by another annotator; `rework`: the image was sent back.
+    # `opinion`: by another annotator; `rework`: the image was sent back; `known`: the answer is known.
     kind: Mapped[str] = mapped_column(String(16))
     reason: Mapped[str] = mapped_column(Text)
     asked_by: Mapped[str]
@@ -49,6 +49,8 @@ class SecondOpinionRow(Base):
     task_id: Mapped[int | None] = mapped_column(index=True)
     created_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+    # Of a known item: the annotation that is the truth.
+    known_annotation_id: Mapped[int | None]
 
 
 class PromotionStepRow(Base):

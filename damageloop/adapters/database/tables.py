@@ -172,6 +172,9 @@ class DecisionRow(Base):
     # One hash of the frozen test images and their truth: comparisons against the same one are counted.
     test_hash: Mapped[str | None] = mapped_column(String(64), index=True)
     created_at: Mapped[datetime]
+    # The person who refused by hand, and why.
+    asked_by: Mapped[str | None]
+    note: Mapped[str | None] = mapped_column(Text)
 
 
 class PromotionRow(Base):
@@ -221,6 +224,8 @@ class JobRow(Base):
     lease_until: Mapped[datetime | None]
     is_cancel_requested: Mapped[bool] = mapped_column(default=False)
     parent_id: Mapped[int | None] = mapped_column(ForeignKey("jobs.id"))
+    # What it says of itself while it runs: epoch, loss, time left, the last lines of its log.
+    detail: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class KeyRow(Base):
@@ -282,6 +287,8 @@ class SubsetRow(Base):
     created_by: Mapped[str]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+    # The filter that it was made from, by which it can be renewed; None of images named one by one.
+    query: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class LabelErrorRow(Base):
