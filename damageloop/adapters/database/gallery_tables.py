@@ -1,4 +1,4 @@
-"""Tables that find images fast: which classes were drawn and predicted on which; made of other rows, never the truth."""
+"""Tables that find images fast, by the classes drawn and predicted on them: made of other rows, never the truth."""
 
 from __future__ import annotations
 
