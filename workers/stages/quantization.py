@@ -53,7 +53,8 @@ def _load_nncf() -> Any:
     """Import NNCF, which finds no telemetry once `load_openvino` has barred it."""
     import nncf
 
-    nncf.set_log_level(logging.ERROR)
+    # Not `nncf.set_log_level`: it also turns down handlers, and some of them belong to others.
+    logging.getLogger("nncf").setLevel(logging.ERROR)
     return nncf
 
 
