@@ -28,6 +28,8 @@ demo: platform ## one whole loop, unattended (IMAGES=folder ANNOTATIONS=coco.jso
 
 .PHONY: up down status
 up: platform ## start the platform for people; prints addresses and where the secrets are
+	@test -d "$${DAMAGELOOP_HOME:-var}/examples" || \
+		$(BIN)/python -m samples.examples "$${DAMAGELOOP_HOME:-var}/examples" >/dev/null
 	@exec $(BIN)/damageloop up
 
 down: platform ## stop it

@@ -35,7 +35,7 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     "gate": {"bootstrap_samples": 100},
     "crops": {"enabled": False},
 }
-_SERVICES = ("API", "LABEL_STUDIO", "ML_BACKEND", "MLFLOW")
+_SERVICES = ("API", "LABEL_STUDIO", "ML_BACKEND", "MLFLOW", "CONSOLE")
 _LABELED, _VEHICLES, _SEED = 70, 150, 5
 _POLL_S = 0.2
 _TIMEOUT_S = 900.0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from damageloop.domain.labels import NO_DAMAGE, REASONS, UNUSABLE
 from damageloop.domain.resolution import Resolve
 from damageloop.training_params import Positive, Section, UnitShare
 
@@ -44,6 +45,10 @@ class RoundParams(Section):
     open_ahead: Annotated[int, Field(ge=0)] = 0
 
 
+# In a labeling configuration a comma separates values, and "$" begins a field of the task.
+Reason = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[^,$]*\S[^,$]*$")]
+
+
 class AnnotationParams(Section):
     """What annotators are shown, and whose word counts where several looked at one image.
 
@@ -52,6 +57,9 @@ class AnnotationParams(Section):
         consensus_iou: Boxes of two people that overlap by so much are the same damage.
         reviewers: Annotators, as `user-3`, whose word counts first under `reviewer`.
         second_opinion_share: Share of reviewed images that a second person looks at, drawn by a keyed hash.
+        known_item_share: Share of annotators' tasks whose answer is known; see `services.reviews.known_items`.
+        reasons: What annotators can choose as the reason why an image was skipped or can't be used.
+        severity: Annotators may say of each box how bad the damage is.
     """
 
     display_threshold: UnitShare
@@ -59,6 +67,16 @@ class AnnotationParams(Section):
     consensus_iou: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5
     reviewers: tuple[str, ...] = ()
     second_opinion_share: UnitShare = 0.0
+    known_item_share: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0
+    reasons: tuple[Reason, ...] = Field(default=REASONS, min_length=1, max_length=8)
+    severity: bool = False
+
+    @field_validator("reasons")
+    @classmethod
+    def _are_distinct(cls, reasons: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(reasons)) != len(reasons) or set(reasons) & {NO_DAMAGE, UNUSABLE}:
+            raise ValueError("annotation.reasons are distinct, and neither of the choices of a photo without boxes")
+        return reasons
 
     @model_validator(mode="after")
     def _names_its_reviewers(self) -> AnnotationParams:

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from damageloop.domain.class_definitions import default_definition
 from damageloop.domain.labels import FormerNames
 from damageloop.domain.split import Split
 from damageloop.errors import InvalidInputError
@@ -35,11 +36,13 @@ class LabelParams(Section):
     Attributes:
         renamed: The present name by each former one, so that older annotations are read as what they mean now.
         removed: Classes that older annotations name and nobody looks for any more.
+        definitions: What annotators are told to draw as a class, by its present or a former name.
     """
 
     classes: tuple[str, ...] = Field(min_length=1)
     renamed: dict[str, str] = Field(default_factory=dict)
     removed: tuple[str, ...] = ()
+    definitions: dict[str, Annotated[str, Field(min_length=1, max_length=1000)]] = Field(default_factory=dict)
 
     @field_validator("classes")
     @classmethod
@@ -57,6 +60,8 @@ class LabelParams(Section):
             raise ValueError(f"{', '.join(both)} can't be a class and a former one at once")
         if twice := sorted(set(self.renamed) & set(self.removed)):
             raise ValueError(f"{', '.join(twice)} can't be renamed and removed at once")
+        if strange := sorted(set(self.definitions) - set(self.known)):
+            raise ValueError(f"labels.definitions names {', '.join(strange)}, no class of labels")
         return self
 
     @property
@@ -67,6 +72,12 @@ class LabelParams(Section):
     @property
     def former(self) -> FormerNames:
         return FormerNames(self.renamed, self.removed)
+
+    def definition(self, name: str) -> str:
+        """Return the definition of a class, also where it was written before the class got this name."""
+        names = (name, *(former for former, present in self.renamed.items() if present == name))
+        written = (self.definitions[each] for each in names if each in self.definitions)
+        return next(written, default_definition(name))
 
 
 class IngestParams(Section):
@@ -227,8 +238,8 @@ class Params(Section):
     def hash(self) -> str:
         """Return a hash of what a training depends on: labels, model, training, score, and the recall asked for."""
         relevant = self.model_dump(mode="json", include={"labels", "model", "training", "score"})
-        # What classes were called before changes annotations, which a snapshot holds, and no training.
-        for past in ("renamed", "removed"):
+        # What classes were called before changes annotations, which a snapshot holds, and no training; nor do words.
+        for past in ("renamed", "removed", "definitions"):
             del relevant["labels"][past]
         if not self.training.semi_supervised.enabled:
             # Switched off its other values change nothing, and parameters from before it keep their hash.

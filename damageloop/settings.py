@@ -71,6 +71,11 @@ class Settings(BaseSettings):
         return self.root / "secrets"
 
     @property
+    def examples_dir(self) -> Path:
+        """Pictures for the annotators' instruction, named by class."""
+        return self.root / "examples"
+
+    @property
     def workspace_dir(self) -> Path:
         return self.root / "workspace"
 
@@ -89,6 +94,12 @@ class Settings(BaseSettings):
     @property
     def image_store(self) -> str:
         return self.image_store_url or str(self.root / "images")
+
+    @property
+    def image_folder(self) -> Path | None:
+        """Return the folder of the image store, or None when it lies in a bucket."""
+        path = self.image_store.removeprefix("file://")
+        return None if "://" in path else Path(path)
 
     @property
     def feature_store(self) -> str:

@@ -1,13 +1,17 @@
 """label-studio-ml's Flask application, hardened: three routes go through, no detail of an error and no token gets out.
 
+With a password, only `GET /` and `GET /health`, which tell nothing, are answered to those who do not send it.
+
 This module reads no settings; `server` runs what it returns.
 """
 
 from __future__ import annotations
 
+import base64
+import hmac
 import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from types import MethodType
 from typing import TYPE_CHECKING, Any
@@ -28,11 +32,20 @@ logger = logging.getLogger(__name__)
 
 FIRST_ERROR_STATUS = 400
 # The rest of label-studio-ml's routes train models, list folders or run subprocesses.
-FORWARDED = frozenset({("GET", "/"), ("GET", "/health"), ("POST", "/predict")})
+OPEN = frozenset({("GET", "/"), ("GET", "/health")})
+FORWARDED = OPEN | {("POST", "/predict")}
+# Label Studio sends both by basic authentication (RFC 7617).
+USER = "damageloop"
 
 
-def create_app(source: PreAnnotationSource, former: Callable[[], FormerNames] = lambda: NO_FORMER_NAMES) -> Flask:
+def create_app(
+    source: PreAnnotationSource,
+    former: Callable[[], FormerNames] = lambda: NO_FORMER_NAMES,
+    password: str | None = None,
+) -> Flask:
     """Return label-studio-ml's application, which answers from `source`; see `DamageModel` for `former`.
+
+    Without a password it answers everybody who reaches it.
 
     It is one object in each process: another call gives it another source.
     """
@@ -42,7 +55,7 @@ def create_app(source: PreAnnotationSource, former: Callable[[], FormerNames] = 
     model = DamageModel(source, former)
     # Set up here once: what `/setup` sends is neither needed nor kept.
     LabelStudioMLManager._current_model = _Serving(model)  # noqa: SLF001
-    flask_app.wsgi_app = Hardened(MethodType(Flask.wsgi_app, flask_app), model)  # type: ignore[method-assign]
+    flask_app.wsgi_app = Hardened(MethodType(Flask.wsgi_app, flask_app), model, password)  # type: ignore[method-assign]
     return flask_app
 
 
@@ -59,26 +72,40 @@ class _Serving:
         return self.model.version
 
 
-class Hardened:
-    """Lets three routes through, answers `/setup` and `/webhook` itself, and hides the detail of every error."""
+OWN: Mapping[tuple[str, str], Callable[[DamageModel], Mapping[str, str | list[str]]]] = {
+    ("POST", "/setup"): lambda model: {"model_version": model.version},
+    ("GET", "/versions"): lambda model: {"versions": model.versions},
+    ("POST", "/webhook"): lambda _: {"status": "ignored"},
+}
 
-    def __init__(self, inner: WSGIApplication, model: DamageModel) -> None:
+
+class Hardened:
+    """Lets three routes through, answers `OWN` itself, and hides the detail of every error."""
+
+    def __init__(self, inner: WSGIApplication, model: DamageModel, password: str | None = None) -> None:
         self._inner = inner
         self._model = model
+        sent = base64.b64encode(f"{USER}:{password}".encode()).decode()
+        self._wanted = None if password is None else f"Basic {sent}"
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         route = (environ["REQUEST_METHOD"], environ.get("PATH_INFO", "/"))
+        if route not in OPEN and not self._is_known(environ):
+            challenge = [("WWW-Authenticate", 'Basic realm="damageloop"')]
+            return _send(start_response, "401 Unauthorized", {"error": "unauthorized"}, challenge)
         try:
             if route in FORWARDED:
                 return self._forward(environ, start_response)
-            if route == ("POST", "/setup"):
-                return _send(start_response, "200 OK", {"model_version": self._model.version})
-            if route == ("POST", "/webhook"):
-                return _send(start_response, "200 OK", {"status": "ignored"})
+            if route in OWN:
+                return _send(start_response, "200 OK", OWN[route](self._model))
         except Exception:
             logger.exception("%s %s failed", *route)
             return _send(start_response, "500 Internal Server Error", {"error": "internal error"})
         return _send(start_response, "404 Not Found", {"error": "not found"})
+
+    def _is_known(self, environ: WSGIEnvironment) -> bool:
+        sent = str(environ.get("HTTP_AUTHORIZATION", ""))
+        return self._wanted is None or hmac.compare_digest(sent.encode("latin-1"), self._wanted.encode())
 
     def _forward(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         began: list[tuple[str, Any]] = []
@@ -97,7 +124,12 @@ class Hardened:
         return [body]
 
 
-def _send(start_response: StartResponse, status: str, content: dict[str, str]) -> list[bytes]:
+def _send(
+    start_response: StartResponse,
+    status: str,
+    content: Mapping[str, str | list[str]],
+    headers: Sequence[tuple[str, str]] = (),
+) -> list[bytes]:
     body = json.dumps(content).encode()
-    start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+    start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(body))), *headers])
     return [body]

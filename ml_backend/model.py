@@ -42,6 +42,11 @@ class DamageModel(LabelStudioMLBase):
         version = self._source.model_version()
         return NO_MODEL if version is None else str(version)
 
+    @property
+    def versions(self) -> list[str]:
+        """Return every version there is as Label Studio shows it, the champion first."""
+        return [str(version) for version in self._source.versions()]
+
     def predict(self, tasks: Sequence[Mapping[str, Any]], **_: Any) -> list[Answer]:
         """Return one prediction for each task, in order; an empty one where there is nothing to show."""
         keys = [_key(task) for task in tasks]

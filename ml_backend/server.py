@@ -11,7 +11,7 @@ import logging
 import waitress
 from flask import Flask
 
-from damageloop.bootstrap.ml_backend import build_source
+from damageloop.bootstrap.ml_backend import build_source, read_password
 from damageloop.settings import Settings
 from ml_backend.application import create_app
 
@@ -21,8 +21,9 @@ MAX_BODY_BYTES = 64 * 1024 * 1024
 
 def app() -> Flask:
     """Return the application of this process, built from the environment."""
-    source = build_source(Settings())
-    return create_app(source, source.former_names)
+    settings = Settings()
+    source = build_source(settings)
+    return create_app(source, source.former_names, read_password(settings))
 
 
 def main() -> None:
@@ -33,7 +34,7 @@ def main() -> None:
     settings = Settings()
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     source = build_source(settings)
-    application = create_app(source, source.former_names)
+    application = create_app(source, source.former_names, read_password(settings))
     waitress.serve(
         application,
         host=arguments.host,

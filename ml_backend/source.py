@@ -14,6 +14,9 @@ class PreAnnotationSource(Protocol):
     def model_version(self) -> int | None:
         """Return the champion's version as of now, None while there is no champion."""
 
+    def versions(self) -> Sequence[int]:
+        """Return every version there is, the champion first, then the newest."""
+
     def pre_annotations(self, tasks: Sequence[tuple[int, int]]) -> Sequence[PreAnnotation | None]:
         """Return one answer for each (task id, image id), in order.
 

@@ -12,9 +12,17 @@ from api.openapi import problems
 from api.routers.jobs import job_schema
 from api.schemas.operations import JobSchema
 from api.schemas.pricing import Schema
-from api.schemas.selection import EmbeddingMapSchema, MapPoint, MapRequest
+from api.schemas.selection import (
+    MAX_IDS,
+    EmbeddingMapSchema,
+    MapPoint,
+    MapRequest,
+    OutlinedSchema,
+    OutlineRequest,
+)
 from api.security import require
 from damageloop.domain.key import Scope
+from damageloop.services.images.embedding_map import Point
 
 router = APIRouter(
     tags=["images"], dependencies=[Depends(require(Scope.REVIEW))], responses=problems(401, 403, 422, 503)
@@ -33,22 +41,21 @@ class SimilarCropSchema(Schema):
 
 @router.get("/embedding-map", responses=problems(409))
 def embedding_map(
-    services: Services, source: Annotated[str | None, Query(max_length=64, description="Whose embeddings.")] = None
+    services: Services,
+    source: Annotated[str | None, Query(max_length=64, description="Whose embeddings.")] = None,
+    max_points: Annotated[int | None, Query(ge=1, le=MAX_ID, description="Draw so many; all when left out.")] = None,
 ) -> EmbeddingMapSchema:
     """Give the newest map, with states of this moment; 409 while there is none: ask for one with POST."""
-    found = services.curation.maps.newest(source)
-    points = [
-        MapPoint(
-            image_id=point.image.id,
-            x=point.x,
-            y=point.y,
-            split=point.image.split,
-            state=point.state.value,
-            damage_classes=None if point.damage_classes is None else list(point.damage_classes),
-        )
-        for point in found.points
-    ]
-    return EmbeddingMapSchema(source=found.source, hash=found.hash, points=points)
+    found = services.curation.maps.newest(source, max_points)
+    points = [_point(point) for point in found.points]
+    return EmbeddingMapSchema(source=found.source, hash=found.hash, points=points, n_points=found.n_points)
+
+
+@router.post("/embedding-map/inside", responses=problems(409))
+def inside(services: Services, wanted: OutlineRequest) -> OutlinedSchema:
+    """Give the images within an outline on the newest map, also those that a drawn part of it leaves out."""
+    found = services.curation.maps.inside(wanted.source, wanted.outline, MAX_IDS)
+    return OutlinedSchema(points=[_point(point) for point in found.points], n_inside=found.n_inside)
 
 
 @router.post("/embedding-map", status_code=status.HTTP_202_ACCEPTED, responses=problems(409))
@@ -67,3 +74,14 @@ def similar(
     """List drawn boxes that look like this one, the most alike first."""
     found = services.curation.similar_crops(image_id, number, limit)
     return [SimilarCropSchema.model_validate(item) for item in found]
+
+
+def _point(point: Point) -> MapPoint:
+    return MapPoint(
+        image_id=point.image.id,
+        x=point.x,
+        y=point.y,
+        split=point.image.split,
+        state=point.state.value,
+        damage_classes=None if point.damage_classes is None else list(point.damage_classes),
+    )

@@ -32,7 +32,9 @@ _JPEG: Responses = {
 @router.get("/images/{image_id}")
 def image(services: Services, image_id: Id) -> ImageSchema:
     """Describe an image, with its newest place in a round and the second opinions about it."""
-    return _schema(*services.browse.image(image_id), services.browse.second_opinions(image_id))
+    known = _schema(*services.browse.image(image_id), services.browse.second_opinions(image_id))
+    (tile,) = services.gallery.of_images([image_id])
+    return known.model_copy(update={"label_studio_url": tile.label_studio_url})
 
 
 @router.get("/images/{image_id}/thumbnail", response_class=Response, responses=_JPEG | problems(409))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, status
 
@@ -56,5 +56,11 @@ def job_schema(job: Job) -> JobSchema:
         # A failed stage ends its sentence with lines of its log, which name folders of the worker.
         "error": without_paths(job.error) if job.error else None,
         "message": without_paths(job.message),
+        "detail": _without_paths(job.detail),
     }
     return JobSchema.model_validate(job).model_copy(update=texts)
+
+
+def _without_paths(detail: dict[str, Any]) -> dict[str, Any]:
+    log = [without_paths(str(line)) for line in detail.get("log", ())]
+    return {**detail, "log": log} if log else detail

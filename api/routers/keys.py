@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, status
 from api.dependencies import Id, Services
 from api.openapi import problems
 from api.schemas.keys import KeyRequest, KeySchema, NewKeySchema, RotationRequest
-from api.security import require
+from api.security import any_scope, require
 from damageloop.domain.key import ApiKey, Scope
 
 administrator = require(Scope.ADMIN)
@@ -21,6 +21,8 @@ router = APIRouter(
     dependencies=[Depends(administrator)],
     responses=problems(401, 403, 422, 503),
 )
+# A router of its own: whoever holds a key may ask what it is.
+current_router = APIRouter(prefix="/keys", tags=["keys"], responses=problems(401, 503))
 AS_USUAL = RotationRequest(overlap_hours=24)
 
 
@@ -60,6 +62,12 @@ def revoke(
 ) -> KeySchema:
     """Make a key useless at once; it stays in the list. The last admin key is not revoked by mistake: 409."""
     return _told(services, services.keys.revoke(key_id, administrator.name, force))
+
+
+@current_router.get("/current")
+def current(services: Services, key: Annotated[ApiKey, Depends(any_scope)]) -> KeySchema:
+    """Describe the key that asks: its name, its scopes, and when it ends."""
+    return _told(services, key)
 
 
 def _told(services: Services, key: ApiKey) -> KeySchema:

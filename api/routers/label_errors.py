@@ -30,7 +30,7 @@ State = Annotated[list[LabelErrorState] | None, Query(description="Open and queu
 def label_errors(
     services: Services, state: State = None, limit: Limit = 100, after: After = None
 ) -> Page[LabelErrorSchema]:
-    """List doubtful annotations, the most doubtful first; `after` is how many have been seen."""
+    """List doubtful annotations, the most doubtful first; `after` is the id of the last one seen."""
     states = frozenset(state) if state else UNDECIDED_STATES
     page = services.curation.label_errors.page(limit, after, states)
     return Page[LabelErrorSchema](items=[_schema(item) for item in page.items], next_after=page.next_after)

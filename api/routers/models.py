@@ -55,7 +55,7 @@ def champion(services: Services) -> dict[str, Any]:
 def models(services: Services, limit: Limit = 100, after: After = None) -> Page[ModelSchema]:
     """List registered versions, oldest first, each with the gate's newest decision about it and its promotions."""
     page = services.browse.models(limit, after)
-    return Page[ModelSchema](items=[_schema(item) for item in page.items], next_after=page.next_after)
+    return Page[ModelSchema](items=[model_schema(item) for item in page.items], next_after=page.next_after)
 
 
 @router.post("/rollback", responses=problems(404, 409))
@@ -72,7 +72,8 @@ def promote(services: Services, key: Administrator, version: Id, wanted: Promote
     return _changed(services, changed)
 
 
-def _schema(item: JudgedModel) -> ModelSchema:
+def model_schema(item: JudgedModel) -> ModelSchema:
+    """Return a version with the gate's newest decision about it and its promotions."""
     model = item.model
     return ModelSchema(
         model_version=str(model.version),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, status
+from fastapi import APIRouter, Depends, Query, status
 
 from api.dependencies import After, Id, Limit, Services
 from api.openapi import problems
@@ -36,7 +36,8 @@ def rounds(services: Services, limit: Limit = 100, after: After = None) -> Page[
 @router.post("/rounds", status_code=status.HTTP_202_ACCEPTED, responses=problems(404, 409, 413))
 def open_round(services: Services, key: Reviewer, wanted: RoundRequest = AS_CONFIGURED) -> JobSchema:
     """Open a round now, beside those that are open; the job does it."""
-    job = services.rounds.open(key.name, wanted.kind, wanted.strategy, wanted.query_size, wanted.image_ids)
+    wishes = (wanted.kind, wanted.strategy, wanted.query_size, wanted.image_ids, wanted.subset_id)
+    job = services.rounds.open(key.name, *wishes)
     return job_schema(job)
 
 
@@ -59,6 +60,11 @@ def items(services: Services, round_id: Id, limit: Limit = 100, after: After = N
 
 
 @router.get("/quarantine")
-def quarantine(services: Services, limit: Limit = 100, after: After = None) -> Page[QuarantinedSchema]:
+def quarantine(
+    services: Services,
+    limit: Limit = 100,
+    after: After = None,
+    code: Annotated[str | None, Query(max_length=32, description="Only files refused for this.")] = None,
+) -> Page[QuarantinedSchema]:
     """List files that were refused at import, oldest first."""
-    return Page[QuarantinedSchema].model_validate(services.browse.quarantine(limit, after))
+    return Page[QuarantinedSchema].model_validate(services.browse.quarantine(limit, after, code))

@@ -57,6 +57,12 @@ def change(services: Services, subset_id: Id, wanted: SubsetChange) -> SubsetWit
     return _whole(services.curation.subsets.change(subset_id, wanted.add, wanted.remove))
 
 
+@router.post("/{subset_id}/renew", responses=problems(404, 409))
+def renew(services: Services, subset_id: Id) -> SubsetSchema:
+    """Choose the images anew by the filter that the subset was made from."""
+    return _summary(services.curation.subsets.renew(subset_id))
+
+
 @router.delete("/{subset_id}", status_code=status.HTTP_204_NO_CONTENT, responses=problems(404))
 def delete(services: Services, subset_id: Id) -> None:
     """Forget a subset; its images stay."""
@@ -77,4 +83,5 @@ def _whole(item: Subset) -> SubsetWithImages:
 
 def _fields(item: Subset) -> dict[str, Any]:
     names = ("id", "name", "note", "created_by", "created_at", "updated_at")
-    return {name: getattr(item, name) for name in names} | {"n_images": len(item.image_ids)}
+    found = {name: getattr(item, name) for name in names} | {"n_images": len(item.image_ids)}
+    return found | {"query": SubsetFilter.model_validate(item.query.as_json()) if item.query else None}

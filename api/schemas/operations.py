@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from api.schemas.pricing import Schema, Version
 from damageloop.domain.image import ImageStatus, Origin
@@ -129,7 +129,10 @@ class RoundProgressSchema(Schema):
 
 
 class RoundRequest(Schema):
-    """All may be left out: then it is a query round as params.yaml says. `image_ids`: exactly these images."""
+    """All may be left out: then it is a query round as params.yaml says. `image_ids`: exactly these images.
+
+    `subset_id`: the strategy chooses among the train images of this saved subset; nothing is drawn at random.
+    """
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"strategy": "coreset", "query_size": 50}]}
@@ -139,6 +142,7 @@ class RoundRequest(Schema):
     strategy: str | None = Field(default=None, max_length=64)
     query_size: int | None = Field(default=None, ge=1, le=MAX_QUERY_SIZE)
     image_ids: list[Annotated[int, Field(ge=1, le=2**31 - 1)]] = Field(default=[], max_length=MAX_IMAGE_IDS)
+    subset_id: int | None = Field(default=None, ge=1, le=2**31 - 1)
 
 
 class RoundItemSchema(Schema):
@@ -171,13 +175,23 @@ class RedactionSchema(Schema):
     finished_at: datetime | None
 
 
+def _told_origin(origin: RequestOrigin) -> RequestOrigin:
+    # Strict clients of the first release know three origins; a submit without content is found by a check of labels.
+    return RequestOrigin.LABEL_CHECK if origin is RequestOrigin.BLANK else origin
+
+
+ToldOrigin = Annotated[
+    Literal[RequestOrigin.PERSON, RequestOrigin.DRIFT, RequestOrigin.LABEL_CHECK], BeforeValidator(_told_origin)
+]
+
+
 class ImageRequestSchema(Schema):
     """`round_id`: the round that took it up last. `ended_at`: when it was fulfilled or replaced."""
 
     id: int
     image_id: int
     kind: RequestKind
-    origin: RequestOrigin
+    origin: ToldOrigin
     reason: str
     asked_by: str
     created_at: datetime
@@ -190,7 +204,8 @@ class SecondOpinionSchema(Schema):
 
     id: int
     image_id: int
-    kind: OpinionKind
+    # A known item is told to nobody.
+    kind: Literal[OpinionKind.OPINION, OpinionKind.REWORK]
     reason: str
     asked_by: str
     state: OpinionState
@@ -215,6 +230,7 @@ class ImageSchema(Schema):
     sharpness: float
     round_item: RoundItemSchema | None
     second_opinions: list[SecondOpinionSchema]
+    label_studio_url: str | None = Field(default=None, description="Where a person opens its task.")
 
 
 class SimilarImageSchema(Schema):
@@ -270,6 +286,10 @@ class JobSchema(Schema):
     attempts: int
     progress: float
     message: str
+    detail: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Of a training: `epoch`, `epochs`, `loss`, `seconds_left` (null while unknown) and `log`.",
+    )
     error: str | None
     inputs: dict[str, Any]
     result: dict[str, Any] | None

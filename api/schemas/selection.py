@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field
 from api.dependencies import MAX_ID
 from api.schemas.pricing import BoxSchema, Schema
 from damageloop.domain.label_error import LabelErrorState
+from damageloop.domain.round import Share
 from damageloop.domain.split import Split
 from damageloop.domain.subset import MAX_NAME_LENGTH
 
@@ -30,6 +31,11 @@ class SubsetFilter(Schema):
 
     split: Split | None = None
     damage_class: str | None = Field(default=None, description="People drew at least one box of it.")
+    predicted_class: str | None = Field(
+        default=None, max_length=128, description="The champion shows at least one box of it; train images only."
+    )
+    vehicle: str | None = Field(default=None, max_length=255)
+    share: Share | None = Field(default=None, description="By which rule a round took it.")
     is_labeled: bool | None = None
     round_id: ImageId | None = None
     min_score: Score | None = Field(default=None, description="Of the champion's highest; held-out images have none.")
@@ -70,6 +76,7 @@ class SubsetSchema(Schema):
     created_by: str
     created_at: datetime
     updated_at: datetime
+    query: SubsetFilter | None = Field(default=None, description="What chose its images; renew chooses anew by it.")
 
 
 class SubsetWithImages(SubsetSchema):
@@ -115,9 +122,31 @@ class MapPoint(Schema):
 
 
 class EmbeddingMapSchema(Schema):
+    """`points`: all of `n_points`, or so many of them as were asked for, drawn at random."""
+
     source: str
     hash: str
     points: list[MapPoint]
+    n_points: int
+
+
+Corner = Annotated[float, Field(ge=-10.0, le=10.0, allow_inf_nan=False)]
+
+
+class OutlineRequest(Schema):
+    """`outline`: corners as `[x, y]` of the map; it closes by itself."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    outline: Annotated[list[tuple[Corner, Corner]], Field(min_length=3, max_length=2000)]
+    source: str | None = Field(default=None, max_length=64, description="Whose embeddings; the champion's when null.")
+
+
+class OutlinedSchema(Schema):
+    """`points`: the first of `n_inside`, by image."""
+
+    points: list[MapPoint]
+    n_inside: int
 
 
 class MapRequest(Schema):

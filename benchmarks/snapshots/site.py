@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -42,7 +42,7 @@ class Stopwatch:
     began: float = field(default_factory=time.perf_counter)
     read_s: float = 0.0
 
-    def progress(self, share: float, message: str) -> None:
+    def progress(self, share: float, message: str, detail: Mapping[str, Any] | None = None) -> None:
         self.read_s = time.perf_counter() - self.began
 
     def is_cancelled(self) -> bool:

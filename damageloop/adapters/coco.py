@@ -12,6 +12,7 @@ from typing import Any
 
 from damageloop.domain.annotation import ImportedTruth, LabeledBox
 from damageloop.domain.geometry import from_coco
+from damageloop.domain.severity import rank_of
 from damageloop.errors import InvalidInputError
 
 
@@ -86,11 +87,18 @@ def _box(
     try:
         name, damage_class = names[annotation["image_id"]], categories[annotation["category_id"]]
         x, y, width, height = (float(value) for value in annotation["bbox"])
-        return name, LabeledBox(damage_class, from_coco((x, y, width, height)))
+        return name, LabeledBox(damage_class, from_coco((x, y, width, height)), _severity(annotation))
     except KeyError as exc:
         raise InvalidInputError(f"{where}: it refers to {exc}, which the file does not have.") from exc
     except (TypeError, ValueError, InvalidInputError) as exc:
         raise InvalidInputError(f"{where}: bad bbox {annotation.get('bbox')!r} ({exc}).") from exc
+
+
+def _severity(annotation: dict[str, Any]) -> str | None:
+    """Return what our own export writes; other files may have attributes of any kind."""
+    attributes = annotation.get("attributes")
+    found = attributes.get("severity") if isinstance(attributes, dict) else None
+    return found if isinstance(found, str) and rank_of(found) >= 0 else None
 
 
 def read_vehicles(path: Path) -> dict[str, str]:

@@ -11,7 +11,7 @@ from damageloop.adapters.process_group import end_orphans
 from damageloop.adapters.run_folder import check_out, prune, run_watched
 from damageloop.domain.prediction import Detection
 from damageloop.errors import DamageloopError
-from damageloop.ports import FoldRequest, Progress
+from damageloop.ports import DetailedProgress, FoldRequest
 
 # Below the clone: what is asked for, and where the answers are.
 REQUEST = Path("build/folds.json")
@@ -34,7 +34,7 @@ class CloneFoldPredictor:
         self._environment = dict(environment)
 
     def predict(
-        self, request: FoldRequest, progress: Progress, is_cancelled: Callable[[], bool]
+        self, request: FoldRequest, progress: DetailedProgress, is_cancelled: Callable[[], bool]
     ) -> dict[str, tuple[Detection, ...]]:
         """Return the detections of each train image and of what is held out, by image hash; see `FoldPredictor`."""
         folder = self._runs / f"{request.git_tag}-{request.n_folds}-{request.seed}"

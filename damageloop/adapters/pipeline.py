@@ -12,7 +12,7 @@ from damageloop.adapters.process_group import end_orphans
 from damageloop.adapters.run_folder import check_out, prune, run_watched
 from damageloop.domain.release import Precision
 from damageloop.errors import DamageloopError
-from damageloop.ports import Progress, TrainingRequest, TrainingResult
+from damageloop.ports import DetailedProgress, TrainingRequest, TrainingResult
 
 # How the precision was chosen, as the stage `export` leaves it beside the files to release.
 PRECISION_REPORT = "precision.json"
@@ -45,7 +45,9 @@ class DvcPipelineRunner:
         self._environment = dict(environment)
         self._n_kept = n_kept
 
-    def run(self, request: TrainingRequest, progress: Progress, is_cancelled: Callable[[], bool]) -> TrainingResult:
+    def run(
+        self, request: TrainingRequest, progress: DetailedProgress, is_cancelled: Callable[[], bool]
+    ) -> TrainingResult:
         """Run all stages and return what they left; see `PipelineRunner` for progress, cancelling and errors.
 
         Raises:
@@ -61,7 +63,7 @@ class DvcPipelineRunner:
         return result
 
     def _repro(
-        self, folder: Path, request: TrainingRequest, progress: Progress, is_cancelled: Callable[[], bool]
+        self, folder: Path, request: TrainingRequest, progress: DetailedProgress, is_cancelled: Callable[[], bool]
     ) -> None:
         environment = {**self._environment, "DAMAGELOOP_MLFLOW_RUN_ID": request.run_id}
         run_watched(["-m", "dvc", "repro"], folder, environment, "training", progress, is_cancelled)

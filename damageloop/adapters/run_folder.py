@@ -18,7 +18,7 @@ from damageloop.adapters.git import Git
 from damageloop.adapters.process_group import ProcessGroup
 from damageloop.adapters.workspace import cache_dir, dvc, dvc_environment, write_local_config
 from damageloop.errors import CancelledError, DamageloopError, NotFoundError, UnavailableError
-from damageloop.ports import Progress
+from damageloop.ports import DetailedProgress
 
 _POLL_S = 0.5
 _BEAT_S = 2.0
@@ -26,6 +26,8 @@ _BEAT_S = 2.0
 _KILLED = re.compile(r"exited with (-\d+|1[3-5]\d)\b")
 _NO_SPACE = re.compile(r"No space left on device|disk is full|Disk quota exceeded")
 _FULL_BELOW_BYTES = 8 * 1024**2
+_LOG_LINES = 12
+_LOG_TAIL_BYTES = 8_192
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
@@ -51,7 +53,7 @@ def run_watched(
     folder: Path,
     environment: Mapping[str, str],
     name: str,
-    progress: Progress,
+    progress: DetailedProgress,
     is_cancelled: Callable[[], bool],
 ) -> None:
     """Run a command of the pipeline to its end, in a process group of its own.
@@ -133,11 +135,12 @@ def _watch(
     file: Path,
     name: str,
     disk: _Disk,
-    progress: Progress,
+    progress: DetailedProgress,
     is_cancelled: Callable[[], bool],
 ) -> int:
     """Wait for the end and return the exit code. Raises CancelledError."""
-    told, told_at = (0.0, "starting"), float("-inf")
+    told: tuple[float, str, dict[str, Any]] = (0.0, "starting", {})
+    told_at = float("-inf")
     while True:
         code = group.wait(_POLL_S)
         disk.look()
@@ -148,15 +151,28 @@ def _watch(
         found = _read_progress(file) or told
         if found != told or time.monotonic() - told_at >= _BEAT_S:
             told, told_at = found, time.monotonic()
-            progress(*told)
+            share, message, detail = told
+            progress(share, message, {**detail, "log": _log_tail(file.with_name("repro.log"))})
 
 
-def _read_progress(file: Path) -> tuple[float, str] | None:
+def _log_tail(log: Path) -> list[str]:
+    """Return the last lines of a log, of its last bytes alone: it may have grown long."""
+    try:
+        with log.open("rb") as stream:
+            stream.seek(max(0, log.stat().st_size - _LOG_TAIL_BYTES))
+            text = stream.read().decode(errors="replace")
+    except FileNotFoundError:
+        return []
+    lines = [line.strip() for line in _ANSI.sub("", text.replace("\r", "\n")).splitlines()]
+    return [line for line in lines if line][-_LOG_LINES:]
+
+
+def _read_progress(file: Path) -> tuple[float, str, dict[str, Any]] | None:
     try:
         content: dict[str, Any] = json.loads(file.read_text())
     except FileNotFoundError:
         return None
-    return float(content["share"]), str(content["message"])
+    return float(content["share"]), str(content["message"]), dict(content.get("detail") or {})
 
 
 def _raise_failure(code: int, log: str, name: str, was_disk_full: bool) -> None:

@@ -12,6 +12,8 @@ from damageloop.errors import ConflictError, InvalidInputError, NotFoundError
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
+# Where there is one, the ML backend answers only who sends it.
+ML_BACKEND_PASSWORD = "ml-backend-password"  # noqa: S105 (a file name)
 
 
 class Secrets:
@@ -60,6 +62,10 @@ class Secrets:
         _require_private(self._folder, FOLDER_MODE)
         _require_private(path, FILE_MODE)
         return path.read_text(encoding="utf-8").strip()
+
+    def read_if_there(self, name: str) -> str | None:
+        """Return the secret, None where there is none. Raises ConflictError as `read` does."""
+        return self.read(name) if self.path(name).is_file() else None
 
     def _create(self, name: str, value: str) -> None:
         draft = self._draft(name, value)

@@ -12,7 +12,7 @@ import yaml
 from damageloop.adapters.process_group import end_orphans
 from damageloop.adapters.run_folder import check_out, prune, run_watched
 from damageloop.errors import DamageloopError
-from damageloop.ports import Progress
+from damageloop.ports import DetailedProgress
 from damageloop.ports.sweep import TrialRequest
 
 _LAST_STAGE = "evaluate"
@@ -36,7 +36,9 @@ class CloneTrialRunner:
         self._remote_url = remote_url
         self._environment = environment
 
-    def run_trial(self, request: TrialRequest, progress: Progress, is_cancelled: Callable[[], bool]) -> dict[str, Any]:
+    def run_trial(
+        self, request: TrialRequest, progress: DetailedProgress, is_cancelled: Callable[[], bool]
+    ) -> dict[str, Any]:
         """Return the figures on val; see `TrialRunner`."""
         environment = {
             **self._environment(str(request.sections["model"]["base"])),

@@ -32,6 +32,7 @@ from damageloop.bootstrap.database import make_unit_of_work_factory
 from damageloop.bootstrap.estimates import Estimates
 from damageloop.bootstrap.image_reader import make_image_reader
 from damageloop.bootstrap.live_params import LiveParams
+from damageloop.bootstrap.model_review import make_model_review
 from damageloop.bootstrap.rounds import Rounds, make_rounds
 from damageloop.errors import DamageloopError
 from damageloop.params import Params, load_params
@@ -42,6 +43,9 @@ from damageloop.services.images.find_similar import FindSimilar, SimilarImages
 from damageloop.services.images.forget import Forget
 from damageloop.services.images.thumbnails import Thumbnails
 from damageloop.services.insight.browse import Browse
+from damageloop.services.insight.gallery import Gallery
+from damageloop.services.insight.model_review import ModelReview
+from damageloop.services.insight.status import ReadStatus
 from damageloop.services.loop.cancel_job import CancelJob, RetryJob
 from damageloop.services.loop.ledger import Ledger
 from damageloop.services.loop.triggers import Triggers
@@ -87,6 +91,7 @@ class ApiServices:
     value_vehicle: ValueVehicle
     take_feedback: TakeFeedback
     browse: Browse
+    gallery: Gallery
     cancel_job: CancelJob
     retry_job: RetryJob
     triggers: Triggers
@@ -98,6 +103,9 @@ class ApiServices:
     find_similar: Callable[[int, int], SimilarImages]
     forget: Forget
     thumbnails: Thumbnails
+    model_review: ModelReview
+    read_status: ReadStatus
+    params_text: Callable[[], str]
     webhook_secret: Callable[[], str | None]
     close_nudge: Callable[[], None] = lambda: None
     limiter: RequestLimiter = field(default_factory=MemoryLimiter)
@@ -144,6 +152,7 @@ def build_api(settings: Settings) -> ApiServices:
         value_vehicle=ValueVehicle(units, evidence, clock, live, params.serving),
         take_feedback=TakeFeedback(units, evidence, clock),
         browse=Browse(units),
+        gallery=Gallery(units, live, settings.label_studio),
         cancel_job=CancelJob(units, clock),
         retry_job=RetryJob(ledger),
         triggers=Triggers(units, clock, params, nudge),
@@ -154,7 +163,10 @@ def build_api(settings: Settings) -> ApiServices:
         forget=Forget(units, clock, nudge),
         thumbnails=Thumbnails(units, make_image_store(settings, params), shrink),
         estimates=Estimates(units, FolderReleaseStore(settings.release_store), live),
+        model_review=make_model_review(units, FolderReleaseStore(settings.release_store), live),
         inspect_snapshots=lambda: _inspect_snapshots(settings, units),
+        read_status=ReadStatus(units, clock),
+        params_text=lambda: settings.params_file.read_text(encoding="utf-8"),
         webhook_secret=lambda: _secret(settings),
         close_nudge=_in_turn(nudge.close, queue.close),
         limiter=make_limiter(settings.broker_url),

@@ -48,7 +48,9 @@ def places(settings: Settings, with_images: bool = True) -> Places:
         Tree("releases", Path(settings.release_store)),
         Tree("features", Path(settings.feature_store)),
         Tree("sweeps", root / "sweeps", ("runs",)),
-        Tree(IMAGES, Path(settings.image_store)),
+        # What annotators are shown of them lies in the image store, and is made anew from these.
+        Tree("examples", settings.examples_dir),
+        Tree(IMAGES, settings.image_folder or root / "images"),
         Tree("weights", root / "weights"),
         Tree("secrets", settings.secrets_dir),
     ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from damageloop.ports import Clock, ReleaseStore
 from damageloop.ports.persistence import UnitOfWorkFactory
 from damageloop.services.models.promote_by_hand import PromoteByHand
+from damageloop.services.models.refuse_by_hand import RefuseByHand
 from damageloop.services.models.rollback import Rollback
 
 
@@ -17,10 +18,15 @@ class Champions:
 
     promote: PromoteByHand
     rollback: Rollback
+    refuse: RefuseByHand
 
 
 def make_champions(
     units: UnitOfWorkFactory, releases: ReleaseStore, clock: Clock, nudge: Callable[[], None] = lambda: None
 ) -> Champions:
     """Return the services; `nudge` asks for a turn of the loop."""
-    return Champions(PromoteByHand(units, releases, clock, nudge), Rollback(units, releases, clock, nudge))
+    return Champions(
+        PromoteByHand(units, releases, clock, nudge),
+        Rollback(units, releases, clock, nudge),
+        RefuseByHand(units, clock),
+    )

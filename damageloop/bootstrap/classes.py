@@ -31,10 +31,11 @@ def make_change_classes(core: Core) -> ChangeClasses:
 
     def set_tool_labels(params: Params) -> bool:
         from damageloop.adapters.label_studio.setup import set_labels
+        from damageloop.bootstrap.labeling_page import labeling_page, put_examples
 
-        token = core.settings.label_studio_token.read_text().strip()
-        project_id, labels = core.tool_identity.project_id, params.labels
-        return set_labels(core.settings.label_studio, token, project_id, labels.classes, labels.former)
+        put_examples(params, core.settings)
+        token, page = core.settings.label_studio_token.read_text().strip(), labeling_page(params, core.settings)
+        return set_labels(core.settings.label_studio, token, core.tool_identity.project_id, page)
 
     return ChangeClasses(core.units, core.releases, core.clock, core.params, write, set_tool_labels)
 

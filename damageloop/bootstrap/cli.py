@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from damageloop.adapters.supervisor import Supervisor
-from damageloop.bootstrap.core import Core
-from damageloop.bootstrap.processes import programs
 from damageloop.errors import ConflictError, InvalidInputError
-from damageloop.settings import Settings
+
+# Loaded by the command that runs, not by `--help`: the database's library alone takes a third of a second.
+if TYPE_CHECKING:
+    from damageloop.adapters.supervisor import Supervisor
+    from damageloop.bootstrap.core import Core
+    from damageloop.settings import Settings
 
 
 def make_core() -> Core:
@@ -19,6 +21,9 @@ def make_core() -> Core:
     Raises:
         ConflictError: If the platform was never initialised.
     """
+    from damageloop.bootstrap.core import Core
+    from damageloop.settings import Settings
+
     settings = Settings()
     if not settings.params_file.exists():
         raise ConflictError(f"There is no platform in {settings.root} yet; `damageloop init` makes one.")
@@ -27,6 +32,10 @@ def make_core() -> Core:
 
 def make_supervisor(say: Callable[[str], None], settings: Settings | None = None) -> Supervisor:
     """Return the process manager of the embedded platform."""
+    from damageloop.adapters.supervisor import Supervisor
+    from damageloop.bootstrap.processes import programs
+    from damageloop.settings import Settings
+
     found = settings or Settings()
     return Supervisor(found.root / "run", programs(found), say)
 
@@ -35,6 +44,7 @@ def answer_photos(paths: Sequence[Path]) -> Iterator[tuple[Path, dict[str, Any]]
     """Yield each photo's answer by the champion, in the API's schema; a file that can't be read has an error."""
     from damageloop.bootstrap.api import build_api
     from damageloop.services.serving.answer_damage import NoReadableImageError, answer_unreadable
+    from damageloop.settings import Settings
 
     services = build_api(Settings())
     services.champion.load_now()

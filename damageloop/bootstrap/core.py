@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from damageloop.adapters.clock import SystemClock
-from damageloop.bootstrap.database import make_unit_of_work_factory
 from damageloop.errors import ConflictError
 from damageloop.params import Params, load_params
 from damageloop.ports import Clock, ToolIdentity
@@ -60,6 +59,8 @@ class Core:
 
     @cached_property
     def units(self) -> UnitOfWorkFactory:
+        from damageloop.bootstrap.database import make_unit_of_work_factory
+
         return make_unit_of_work_factory(self.settings, self.clock)
 
     @cached_property

@@ -12,13 +12,13 @@ import httpx
 from damageloop.adapters.database.migrate import is_current
 from damageloop.adapters.kept_key import ADMIN_KEY
 from damageloop.adapters.label_studio.inspection import inspect
-from damageloop.adapters.label_studio.regions import labeling_config
 from damageloop.adapters.secrets import Secrets
 from damageloop.adapters.supervisor import Supervisor
 from damageloop.bootstrap import versions
 from damageloop.bootstrap.api import WEBHOOK_SECRET
 from damageloop.bootstrap.core import Core
 from damageloop.bootstrap.initialise import LABEL_STUDIO_TOKEN, webhook_url
+from damageloop.bootstrap.labeling_page import labeling_page
 from damageloop.bootstrap.processes import programs
 from damageloop.bootstrap.project_checks import Expected, Finding, judge
 from damageloop.bootstrap.training_room import room_for_training
@@ -124,7 +124,7 @@ def _judged(core: Core) -> dict[str, Finding]:
         webhook_secret=Secrets(settings.secrets_dir).read(WEBHOOK_SECRET),
         ml_backend_url=settings.ml_backend_url,
         bound_version=None if renewed is None else str(renewed),
-        label_config=labeling_config(core.params.labels.classes, core.params.labels.former),
+        page=labeling_page(core.params, settings),
     )
     token = settings.label_studio_token.read_text().strip()
     return judge(inspect(settings.label_studio, token, core.tool_identity.project_id), expected)

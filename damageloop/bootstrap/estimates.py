@@ -12,6 +12,8 @@ from damageloop.ports.persistence import UnitOfWorkFactory
 from damageloop.services.insight.advise_stopping import AdviseStopping
 from damageloop.services.insight.estimate_pool import EstimatePool
 from damageloop.services.insight.kpis import Kpis
+from damageloop.services.insight.learning_curve import DrawLearningCurve
+from damageloop.services.reviews.quality import Quality
 from damageloop.services.reviews.remembered_reviews import RememberedReviews
 from damageloop.services.reviews.review_times import ReviewTimes
 
@@ -47,6 +49,14 @@ class Estimates:
     @property
     def advise_stopping(self) -> AdviseStopping:
         return AdviseStopping(self.units, self.estimate_pool, self.params(), self.reviews)
+
+    @property
+    def draw_learning_curve(self) -> DrawLearningCurve:
+        return DrawLearningCurve(self.units, self.params(), self.reviews)
+
+    @property
+    def quality(self) -> Quality:
+        return Quality(self.units, self.params)
 
     @property
     def kpis(self) -> Kpis:

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from damageloop.adapters.database.migrate import upgrade as migrate
 from damageloop.adapters.kept_key import ADMIN_KEY
-from damageloop.adapters.secrets import Secrets
+from damageloop.adapters.secrets import ML_BACKEND_PASSWORD, Secrets
 from damageloop.bootstrap.api import WEBHOOK_SECRET
 from damageloop.bootstrap.cli import make_supervisor
 from damageloop.bootstrap.core import Core, template
 from damageloop.bootstrap.processes import LABEL_STUDIO_PASSWORD
 from damageloop.bootstrap.unfinished import require_finished
 from damageloop.domain.key import KeyState, Scope, hash_of_key, hint_of_key
-from damageloop.errors import NotFoundError
+from damageloop.errors import InvalidInputError, NotFoundError
 from damageloop.params import load_params
 from damageloop.services.models.register_base import RegisterBase
 from damageloop.services.reviews.receive_reviews import IDENTITY
@@ -155,17 +155,24 @@ def _register_base(core: Core) -> str:
 
 def _connect_label_studio(core: Core) -> None:
     from damageloop.adapters.label_studio.setup import ProjectPlan, connect
+    from damageloop.bootstrap.labeling_page import form_of, labeling_page, put_examples
 
     settings, kept = core.settings, Secrets(core.settings.secrets_dir)
-    images = Path(settings.image_store)
+    images = settings.image_folder
+    if images is None:
+        raise InvalidInputError("DAMAGELOOP_IMAGE_STORE_URL: Label Studio serves photos from a folder, not a bucket.")
     (images / "sha256").mkdir(parents=True, exist_ok=True)
     plan = ProjectPlan(
         classes=core.params.labels.classes,
         former=core.params.labels.former,
+        form=form_of(core.params),
+        instruction=labeling_page(core.params, settings).instruction,
+        examples_dir=put_examples(core.params, settings),
         storage_dir=images / "sha256",
         webhook_url=webhook_url(settings),
         webhook_secret=kept.read(WEBHOOK_SECRET),
         ml_backend_url=settings.ml_backend_url,
+        ml_backend_password=kept.read_if_there(ML_BACKEND_PASSWORD),
     )
     made = connect(settings.label_studio, settings.label_studio_token.read_text().strip(), plan)
     with core.units() as work:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from damageloop.adapters.images import FsspecImageStore, ImageLimits
+from damageloop.adapters.secrets import ML_BACKEND_PASSWORD, Secrets
 from damageloop.bootstrap.champion import make_champion_loader
 from damageloop.bootstrap.database import make_unit_of_work_factory
 from damageloop.bootstrap.live_params import LiveParams
@@ -31,6 +32,13 @@ class LiveAnswers:
         """Return the version that serves, None while none does."""
         return self._now().model_version()
 
+    def versions(self) -> list[int]:
+        """Return every version there is, the one that serves first, then the newest."""
+        serving = self.model_version()
+        with self.units(read_only=True) as work:
+            known = {model.version for model in work.models.all()}
+        return sorted(known | ({serving} if serving is not None else set()), key=lambda v: (v != serving, -v))
+
     def pre_annotations(self, tasks: Sequence[tuple[int, int]]) -> list[PreAnnotation | None]:
         """Return one answer for each (task id, image id), in order; see `AnswerTasks`."""
         return self._now().pre_annotations(tasks)
@@ -41,6 +49,11 @@ class LiveAnswers:
 
     def _now(self) -> AnswerTasks:
         return AnswerTasks(self.units, self.champion, self.store, self.params())
+
+
+def read_password(settings: Settings) -> str | None:
+    """Return what Label Studio must send, None while nobody has written that secret: then the backend asks for none."""
+    return Secrets(settings.secrets_dir).read_if_there(ML_BACKEND_PASSWORD)
 
 
 def build_source(settings: Settings) -> LiveAnswers:

@@ -62,6 +62,7 @@ def programs(settings: Settings) -> list[ProgramSpec]:
         _worker(settings, "worker-inference", (Queue.INFERENCE,), threads=_cores()),
         _worker(settings, "worker-training", (Queue.TRAINING,), threads=_cores(), nice=_TRAINING_NICE),
         _beat(settings),
+        _console(settings),
     ]
 
 
@@ -96,7 +97,7 @@ def _label_studio(settings: Settings) -> list[ProgramSpec]:
         executable=_environments(settings) / "label-studio" / "bin" / "label-studio",
         port=settings.label_studio_port,
         data_dir=data_dir,
-        document_root=Path(settings.image_store),
+        document_root=settings.image_folder or settings.root / "images",
         username=LABEL_STUDIO_USER,
         password=password,
         token=token,
@@ -145,6 +146,26 @@ def _api(settings: Settings) -> ProgramSpec:
         port_setting="DAMAGELOOP_API_PORT",
         address=settings.api_url,
         health_url=f"{settings.api_url}/v1/health/live",
+    )
+
+
+def _console(settings: Settings) -> ProgramSpec:
+    # Its other settings lie beside the script, in .streamlit/config.toml.
+    script = source_root() / "console" / "start" / "streamlit_app.py"
+    place = ("--server.address", "127.0.0.1", "--server.port", str(settings.console_port))
+    # It speaks to the API alone: what it does not know, such as the database's address, it can't show.
+    known = {"DAMAGELOOP_API_URL": settings.api_url, "DAMAGELOOP_OPERATIONS_URL": settings.operations_url}
+    environment = _environment(settings, threads=1) | dict.fromkeys(_settings_as_environment(settings), "") | known
+    return ProgramSpec(
+        name="console",
+        argv=(sys.executable, "-m", "streamlit", "run", str(script), *place),
+        environment=environment,
+        cwd=settings.root,
+        log_file=settings.logs_dir / "console.log",
+        port=settings.console_port,
+        port_setting="DAMAGELOOP_CONSOLE_PORT",
+        address=settings.console_url,
+        health_url=f"{settings.console_url}/_stcore/health",
     )
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from damageloop.adapters.label_studio.inspection import ProjectState, WebhookState
-from damageloop.adapters.label_studio.setup import PROJECT_SETTINGS
+from damageloop.adapters.label_studio.setup import PROJECT_SETTINGS, ProjectPage
 
 Finding = tuple[bool, str, str]
 """Whether all is well, what was found, and what mends it."""
 
 INIT = "`damageloop init` sets it again"
+APPLY = "`damageloop labels apply`"
 # What happens with another value than ours.
 TRAPS = {
     "sampling": "the queue is not served in the order of the round",
@@ -19,18 +20,19 @@ TRAPS = {
     "enable_empty_annotation": "an empty annotation says neither damage nor its absence",
     "evaluate_predictions_automatically": "it calls the ML backend whenever a task is listed",
     "min_annotations_to_start_training": "above 0 it trains inside an annotator's save",
+    "show_instruction": "annotators begin without reading what is to be drawn",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the project should be. `bound_version` is None before the first round; None of labels judges none."""
+    """What the project should be. `bound_version` is None before the first round; None of the page judges none."""
 
     webhook_url: str
     webhook_secret: str = field(repr=False)
     ml_backend_url: str
     bound_version: str | None
-    label_config: str | None = None
+    page: ProjectPage | None = None
 
 
 def judge(state: ProjectState, expected: Expected) -> dict[str, Finding]:
@@ -38,7 +40,8 @@ def judge(state: ProjectState, expected: Expected) -> dict[str, Finding]:
     return {
         "label studio project": (True, f"project {state.project_id}", ""),
         **{f"project {name}": _setting(state, name) for name in PROJECT_SETTINGS},
-        "labels": _labels(state, expected.label_config),
+        "labels": _labels(state, expected.page),
+        "instruction": _instruction(state, expected.page),
         "queue order": _queue_order(state, expected.bound_version),
         "webhook": _webhook(state, expected),
         "other webhooks": _other_webhooks(state, expected),
@@ -53,11 +56,18 @@ def _setting(state: ProjectState, name: str) -> Finding:
     return False, f"{found!r} instead of {wanted!r}: {TRAPS[name]}", INIT
 
 
-def _labels(state: ProjectState, wanted: str | None) -> Finding:
-    """Tell whether annotators are offered the classes of params.yaml."""
-    if wanted is None or state.label_config == wanted:
+def _labels(state: ProjectState, wanted: ProjectPage | None) -> Finding:
+    """Tell whether annotators are offered the classes, reasons and severities of params.yaml."""
+    if wanted is None or state.label_config == wanted.config:
         return True, "Label Studio offers the classes of params.yaml", ""
-    return False, "Label Studio offers other classes than params.yaml names", "`damageloop labels apply` sets them"
+    return False, "Label Studio offers other classes or reasons than params.yaml names", f"{APPLY} sets them"
+
+
+def _instruction(state: ProjectState, wanted: ProjectPage | None) -> Finding:
+    """Tell whether annotators read the definitions of params.yaml."""
+    if wanted is None or state.instruction == wanted.instruction:
+        return True, "annotators read the definitions of params.yaml", ""
+    return False, "annotators read another instruction than params.yaml and the examples give", f"{APPLY} sets it"
 
 
 def _queue_order(state: ProjectState, wanted: str | None) -> Finding:

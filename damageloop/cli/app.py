@@ -8,6 +8,7 @@ from damageloop.cli import (
     backup,
     data,
     evaluate,
+    export,
     forget,
     jobs,
     keys,
@@ -16,6 +17,9 @@ from damageloop.cli import (
     models,
     platform,
     promotion,
+    quality,
+    queue,
+    report,
     rounds,
     similar,
     snapshots,
@@ -31,12 +35,13 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for group in (platform, data, models, evaluate, promotion, backup, forget):
+for group in (platform, data, models, evaluate, promotion, backup, forget, export, quality, report):
     group.register(app)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(keys.app, name="keys")
 app.add_typer(valuations.app, name="valuations")
 app.add_typer(rounds.app, name="rounds")
+app.add_typer(queue.app, name="queue")
 similar.register(rounds.image_app)
 app.add_typer(rounds.image_app, name="images")
 snapshots.register(rounds.snapshot_app)

@@ -9,8 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from damageloop.bootstrap.cli import answer_photos, make_core
+from damageloop.cli.completion import model_versions
 from damageloop.cli.model_card import card
 from damageloop.cli.output import JsonOption, print_json, print_table, say
+from damageloop.cli.refusal import refuse
 from damageloop.services.images.ingest_images import find_photos
 from damageloop.services.insight.browse import Browse, JudgedModel, TracedPromotion
 
@@ -18,14 +20,24 @@ ASKED_BY = "command line"
 ALL = 2**31 - 1
 
 models_app = typer.Typer(
-    help="Model versions: list with what the gate said and each promotion, card, repair.", invoke_without_command=True
+    help="Model versions: list with what the gate said and each promotion, card, refuse, repair.",
+    invoke_without_command=True,
 )
+
+
+Version = Annotated[
+    int,
+    typer.Argument(
+        min=1, help="Number of the version, as `damageloop models` lists it.", autocompletion=model_versions
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(predict)
     models_app.command()(card)
+    models_app.command()(refuse)
     app.add_typer(models_app, name="models")
 
 
@@ -43,7 +55,8 @@ def predict(
         if image["error"]:
             say(f"{path}: {image['error']['message']}")
         else:
-            say(f"{path}: {'None' if image['outcome'] == 'none' else image['outcome']}{': ' + found if found else ''}")
+            outcome = "None" if image["outcome"] == "none" else image["outcome"].replace("_", " ")
+            say(f"{path}: {outcome}{': ' + found if found else ''}")
 
 
 @models_app.callback()
@@ -72,7 +85,7 @@ def models(context: typer.Context, as_json: JsonOption = False) -> None:
 
 
 @models_app.command()
-def repair(version: int, as_json: JsonOption = False) -> None:
+def repair(version: Version, as_json: JsonOption = False) -> None:
     """Fetch the files of a damaged release from MLflow again; a whole one is left as it is."""
     from damageloop.bootstrap.repair import make_repair_release
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from typing import Annotated, Any
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
+
+if TYPE_CHECKING:
+    from damageloop.ports import Progress
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+_WIDE = 160
 
 
 def print_json(content: Any) -> None:
@@ -24,14 +28,32 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
     if not lines:
         typer.echo(f"{title}: none yet.")
         return
+    # Loaded by who prints a table only: half of the commands, and `--help`, do without.
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(title=title, title_justify="left")
     for column in columns:
         table.add_column(column, overflow="fold")
     for line in lines:
         table.add_row(*line)
-    Console().print(table)
+    console = Console()
+    # A pipe or a file has no edge to wrap at.
+    (console if console.is_terminal else Console(width=_WIDE)).print(table)
 
 
 def say(text: str) -> None:
     """Print one line for people."""
     typer.echo(text)
+
+
+@contextmanager
+def progress_bar(title: str, is_quiet: bool) -> Iterator[Progress]:
+    """Show how far something is, on standard error, so that standard output stays what was asked for."""
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    console = Console(stderr=True)
+    with Bar(transient=True, disable=is_quiet or not console.is_terminal, console=console) as bar:
+        task = bar.add_task(title, total=1.0)
+        yield lambda share, message: bar.update(task, completed=share, description=f"{title}: {message}")

@@ -165,6 +165,7 @@ def _say_addresses(settings: Settings) -> None:
     say(f"Label Studio  {settings.label_studio}  user {LABEL_STUDIO_USER}")
     say(f"              password in {settings.secrets_dir / LABEL_STUDIO_PASSWORD}")
     say(f"API           {settings.api_url}/v1  key in {settings.secrets_dir / 'admin-api-key'}")
+    say(f"Console       {settings.console_url}  log in with a key, such as the API's")
     say(f"MLflow        {settings.mlflow}")
     say("`damageloop status` says what the loop waits for; `damageloop down` stops everything.")
 

@@ -8,6 +8,7 @@ import typer
 
 from damageloop.bootstrap.champions import Champions, make_champions
 from damageloop.bootstrap.cli import make_core
+from damageloop.cli.completion import model_versions
 from damageloop.cli.models import ASKED_BY, promotion_json
 from damageloop.cli.output import JsonOption, print_json, say
 from damageloop.services.insight.browse import Browse
@@ -24,7 +25,12 @@ def register(app: typer.Typer) -> None:
 
 
 def promote(
-    version: Annotated[int, typer.Argument(help="Number of the model version, as `damageloop models` lists it.")],
+    version: Annotated[
+        int,
+        typer.Argument(
+            help="Number of the model version, as `damageloop models` lists it.", autocompletion=model_versions
+        ),
+    ],
     reason: ReasonOption = NO_REASON,
     against_the_gate: Annotated[
         bool, typer.Option("--against-the-gate", help="Also what the gate refused or has not judged.")

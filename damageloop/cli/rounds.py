@@ -11,6 +11,8 @@ import typer
 
 from damageloop.bootstrap.cli import make_core
 from damageloop.bootstrap.rounds import Rounds, make_rounds
+from damageloop.cli.completion import round_numbers
+from damageloop.cli.label_errors import curation
 from damageloop.cli.output import JsonOption, print_json, print_table, say
 from damageloop.domain.image_request import ImageRequest
 from damageloop.domain.job import Job
@@ -22,7 +24,7 @@ app = typer.Typer(help="Rounds: list, show, items, open, close.", invoke_without
 image_app = typer.Typer(help="Images: pin, skip, send back, a second opinion, and more like one.", no_args_is_help=True)
 snapshot_app = typer.Typer(help="Snapshots of the annotations.", no_args_is_help=True)
 
-RoundId = Annotated[int, typer.Argument(min=1, help="Number of the round.")]
+RoundId = Annotated[int, typer.Argument(min=1, help="Number of the round.", autocompletion=round_numbers)]
 ImageId = Annotated[int, typer.Argument(min=1, help="Number of the image.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why, in words; annotators' items and reports show it.")]
 
@@ -105,10 +107,12 @@ def open_round(
     strategy: Annotated[str | None, typer.Option(help="Another strategy than that of params.yaml.")] = None,
     query_size: Annotated[int | None, typer.Option(min=1, help="Another number of images.")] = None,
     image: Annotated[list[int] | None, typer.Option(help="Exactly this image; may be given several times.")] = None,
+    subset: Annotated[str | None, typer.Option(help="Choose among the train images of this saved subset.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Open a round now, beside those that are open."""
-    job = _services().open(getuser(), kind, strategy, query_size, image or ())
+    subset_id = None if subset is None else curation().subsets.find(subset).id
+    job = _services().open(getuser(), kind, strategy, query_size, image or (), subset_id)
     _print_job(job, "opens the round", as_json)
 
 
@@ -201,10 +205,13 @@ def list_snapshots(as_json: JsonOption = False) -> None:
 
 
 @snapshot_app.command("allow-deletions")
-def allow_deletions() -> None:
+def allow_deletions(as_json: JsonOption = False) -> None:
     """Let annotations that were deleted in Label Studio go: the next snapshot is made without them."""
     core = make_core()
     with core.units() as work:
         deleted = service.allow_deletions(work)
         work.commit()
-    say(f"{deleted} deleted annotations will be missing from the next snapshot.")
+    if as_json:
+        print_json({"deleted": deleted})
+    else:
+        say(f"{deleted} deleted annotations will be missing from the next snapshot.")

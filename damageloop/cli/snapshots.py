@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import Progress as Bar
 
-from damageloop.adapters.dataset_folder import Dataset, DatasetFormat, write_dataset
 from damageloop.bootstrap.cli import make_core
-from damageloop.bootstrap.core import Core
+from damageloop.cli.completion import snapshot_names
 from damageloop.cli.output import JsonOption, print_json, print_table, say
+from damageloop.domain.dataset import DatasetFormat
 from damageloop.ports import Progress
 from damageloop.services.snapshots.inspect_snapshots import InspectSnapshots, named
 from damageloop.services.snapshots.verify_snapshots import VerifySnapshots, verified_json
 
-Name = Annotated[str, typer.Argument(help="Number or tag of a snapshot.")]
+if TYPE_CHECKING:
+    from damageloop.bootstrap.core import Core
+
+Name = Annotated[str, typer.Argument(help="Number or tag of a snapshot.", autocompletion=snapshot_names)]
 
 
 def register(app: typer.Typer) -> None:
@@ -78,6 +81,8 @@ def checkout(
     as_json: JsonOption = False,
 ) -> None:
     """Lay a snapshot out as a data set: images (hard links where possible, each checked), boxes and a manifest."""
+    from damageloop.adapters.dataset_folder import Dataset, write_dataset
+
     core = make_core()
     with core.units(read_only=True) as work:
         snapshot = named(work, name)

@@ -6,14 +6,16 @@ from typing import Annotated, Any
 
 import typer
 
+from damageloop.cli.completion import subset_names
 from damageloop.cli.label_errors import ASKED_BY, curation
 from damageloop.cli.output import JsonOption, print_json, print_table, say
+from damageloop.domain.round import Share
 from damageloop.domain.split import Split
 from damageloop.domain.subset import Subset, SubsetQuery
 from damageloop.errors import NotFoundError
 
-app = typer.Typer(help="Saved subsets of images: list, show, save, add, remove, delete.", no_args_is_help=True)
-Name = Annotated[str, typer.Argument(help="Name of the subset.")]
+app = typer.Typer(help="Saved subsets of images: list, show, save, renew, add, remove, delete.", no_args_is_help=True)
+Name = Annotated[str, typer.Argument(help="Name of the subset.", autocompletion=subset_names)]
 Note = Annotated[str, typer.Option(help="What it is for.")]
 Images = Annotated[list[int], typer.Argument(help="Numbers of images.")]
 
@@ -58,12 +60,18 @@ def save_query(  # noqa: PLR0913, PLR0917 - the options of a command, all by nam
         tuple[float, float] | None, typer.Option(help="Lowest and highest of the champion's; train images only.")
     ] = None,
     max_brightness: Annotated[float | None, typer.Option(help="For dark photos: 0 to 255.")] = None,
+    predicted: Annotated[str | None, typer.Option(help="The champion shows a box of it; train images only.")] = None,
+    vehicle: Annotated[str | None, typer.Option(help="Photos of this vehicle.")] = None,
+    share: Annotated[Share | None, typer.Option(help="By which rule a round took it.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Save the images that meet all of these now; a subset of that name is replaced."""
     query = SubsetQuery(
         split=split,
         damage_class=damage_class,
+        predicted_class=predicted,
+        vehicle=vehicle,
+        share=share,
         is_labeled=labeled,
         round_id=round_id,
         min_score=score[0] if score else None,
@@ -71,6 +79,13 @@ def save_query(  # noqa: PLR0913, PLR0917 - the options of a command, all by nam
         max_brightness=max_brightness,
     )
     _print_saved(_save(name, note, None, query), as_json)
+
+
+@app.command()
+def renew(name: Name, as_json: JsonOption = False) -> None:
+    """Choose a subset's images anew by the filter that it was made from."""
+    service = curation().subsets
+    _print_saved(service.renew(service.find(name).id), as_json)
 
 
 @app.command()
@@ -124,6 +139,7 @@ def _summary(item: Subset) -> dict[str, Any]:
         "name": item.name,
         "note": item.note,
         "n_images": len(item.image_ids),
+        "query": item.query.as_json() if item.query else None,
         "created_by": item.created_by,
         "updated_at": item.updated_at.isoformat(),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -35,10 +35,15 @@ LABELED_VERDICTS = frozenset({Verdict.DAMAGED, Verdict.CLEAN})
 
 @dataclass(frozen=True, slots=True)
 class LabeledBox:
-    """One damage that a human drew or confirmed."""
+    """One damage that a human drew or confirmed.
+
+    Attributes:
+        severity: How bad the annotator called it; None where nobody was asked or said.
+    """
 
     damage_class: str
     box: Box
+    severity: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +82,21 @@ class Annotation:
     @property
     def content_hash(self) -> str:
         """Return a hash of what was said, whoever said it and when: the same work twice changes nothing."""
-        boxes = sorted((b.damage_class, *(round(float(v), 3) for v in b.box.as_tuple())) for b in self.boxes)
+        boxes = sorted(_content(box) for box in self.boxes)
         text = json.dumps([self.verdict.value, boxes, self.is_deleted])
         return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _content(box: LabeledBox) -> tuple[str | float, ...]:
+    corners = (round(float(v), 3) for v in box.box.as_tuple())
+    # Unset it is left out, so that content from before there was a severity keeps its hash.
+    return (box.damage_class, *corners) if box.severity is None else (box.damage_class, *corners, box.severity)
+
+
 def current_boxes(boxes: Iterable[LabeledBox], former: FormerNames) -> tuple[LabeledBox, ...]:
     """Return the boxes under the names that their classes have now, without those of removed classes."""
-    named = ((former.current(item.damage_class), item.box) for item in boxes)
-    return tuple(LabeledBox(name, box) for name, box in named if name is not None)
+    named = ((former.current(item.damage_class), item) for item in boxes)
+    return tuple(replace(item, damage_class=name) for name, item in named if name is not None)
 
 
 @dataclass(frozen=True, slots=True)

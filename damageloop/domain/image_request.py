@@ -20,11 +20,12 @@ PRIORITY_KINDS = frozenset({RequestKind.PIN, RequestKind.SEND_BACK})
 
 
 class RequestOrigin(StrEnum):
-    """Who asks: a person, the drift watch, or the finder of label errors."""
+    """Who asks: a person, the drift watch, the finder of label errors, or the check of submits without content."""
 
     PERSON = "person"
     DRIFT = "drift"
     LABEL_CHECK = "label_check"
+    BLANK = "blank"
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,7 @@ class Job:
         attempts: How often a worker began it.
         lease_until: Until when its worker may be believed to live, unless it beats again.
         progress: 0 to 1, with `message` as a sentence.
+        detail: Of a training: `epoch`, `epochs`, `loss`, `seconds_left` and `log`, its last lines.
         error: Why it failed, in words.
         sent_at: When a worker was told last; while an outside system is left alone, when the next one will be, less
             the time after which a message is sent again.
@@ -123,3 +124,4 @@ class Job:
     is_cancel_requested: bool = False
     parent_id: int | None = None
     sent_at: datetime | None = None
+    detail: dict[str, Any] = field(default_factory=dict)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 NO_DAMAGE = "no damage"
 UNUSABLE = "unusable photo"
+# Why a photo is skipped or can't be used, where the parameters name nothing else.
+REASONS = ("too dark", "blurred", "no car", "not sure")
 
 # Okabe and Ito's palette: eight colors that people with the common kinds of color blindness can tell apart.
 CLASS_COLORS = ("#D55E00", "#0072B2", "#009E73", "#E69F00", "#56B4E9", "#CC79A7", "#F0E442", "#000000")

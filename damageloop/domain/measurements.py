@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from damageloop.domain.evaluation import ClassTable, FloatArray, ImageEvaluation, class_table
 from damageloop.domain.gate_rules import Figure, Slice
-from damageloop.domain.resampling import resampled_average_precision, resampled_ratio
+from damageloop.domain.judged_rule import rounded
+from damageloop.domain.resampling import interval, resampled_average_precision, resampled_ratio
 
+# Resamples of fewer vehicles are mostly the same ones again: their limits would promise what nobody knows.
+MIN_GROUPS_OF_INTERVAL = 5
 _COLUMNS = {Figure.MAP50: (0,), Figure.MAP50_95: tuple(range(10))}
 
 
@@ -31,6 +35,15 @@ class Measured:
     n_groups: int
 
 
+def limits(found: Measured, level: float) -> dict[str, Any]:
+    """Return a figure with its limits: None where it has no meaning, and no limits from a handful of vehicles."""
+    known = interval(found.resampled, level) if found.n_groups >= MIN_GROUPS_OF_INTERVAL else None
+    low, high = known or (None, None)
+    value = found.value if found.count else None
+    figures = {"value": rounded(value), "low": rounded(low), "high": rounded(high)}
+    return {**figures, "count": found.count, "groups": found.n_groups}
+
+
 class Measurements:
     """A model's records, in one order with those it is compared with.
 
@@ -38,7 +51,7 @@ class Measurements:
         records: Of the test images.
         thresholds: Working thresholds; a model that does not name a class does not know it and finds none of it.
         weights: See `resampling.group_weights`, (n_samples, n_images).
-        slices: Names of the images of each slice.
+        slices: Names of the images of each slice; one that the gate does not know has a name of its own.
         small_share: A true box that covers less of its image is small.
     """
 
@@ -47,18 +60,18 @@ class Measurements:
         records: Sequence[ImageEvaluation],
         thresholds: Mapping[str, float],
         weights: FloatArray,
-        slices: Mapping[Slice, Set[str]],
+        slices: Mapping[Slice, Set[str]] | Mapping[str, Set[str]],
         small_share: float,
     ) -> None:
         self._records = records
         self._thresholds = thresholds
         # The first row is the images as they are.
         self._weights = np.vstack([np.ones((1, len(records))), weights])
-        self._slices = slices
+        self._slices: dict[str, Set[str]] = {str(name): members for name, members in slices.items()}
         self._small_share = small_share
         self._tables: dict[str, ClassTable] = {}
 
-    def measure(self, figure: Figure, part: Slice, classes: Sequence[str]) -> Measured:
+    def measure(self, figure: Figure, part: str, classes: Sequence[str]) -> Measured:
         """Return a figure of these classes on a part of the images.
 
         Recall on all images is the mean of the classes' recalls. On a slice, where a class may have next to no box,
@@ -94,7 +107,7 @@ class Measurements:
         truths = sum((self._table(name).truths for name in classes), np.zeros(len(self._records)))
         return self._measured(np.mean(ratios, axis=0), truths)
 
-    def _pooled_recall(self, part: Slice, mask: FloatArray, classes: Sequence[str]) -> Measured:
+    def _pooled_recall(self, part: str, mask: FloatArray, classes: Sequence[str]) -> Measured:
         zeros = np.zeros(len(self._records))
         is_small = part is Slice.SMALL_BOXES
         found = [self._small_found(name) if is_small else self._found_and_shown(name)[0] for name in classes]
@@ -133,7 +146,7 @@ class Measurements:
     def _nothing(self) -> Measured:
         return self._measured(np.full(len(self._weights), np.nan), np.zeros(len(self._records)))
 
-    def _mask(self, part: Slice) -> FloatArray:
+    def _mask(self, part: str) -> FloatArray:
         if part in (Slice.ALL, Slice.SMALL_BOXES):
             return np.ones(len(self._records))
         members = self._slices.get(part, frozenset())
@@ -147,7 +160,7 @@ class Measurements:
     def _found_and_shown(self, name: str) -> tuple[FloatArray, FloatArray]:
         return self._table(name).found_and_shown(self._thresholds.get(name, float("inf")))
 
-    def _truths_in(self, part: Slice, name: str) -> FloatArray:
+    def _truths_in(self, part: str, name: str) -> FloatArray:
         if part is not Slice.SMALL_BOXES:
             return self._table(name).truths
         small = [sum(share < self._small_share for share in r.truth_shares.get(name, ())) for r in self._records]

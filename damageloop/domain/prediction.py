@@ -79,6 +79,7 @@ class PreAnnotation:
         rank_score: Place in the round from 1, divided by its length and one: the tool serves the lowest first. 0 comes
             before every round.
         detections: What the annotator shall see; empty for an audited image.
+        severities: Of each of them, where they are what a person drew and graded.
     """
 
     task_id: int
@@ -87,6 +88,7 @@ class PreAnnotation:
     rank_score: float
     size_wh: tuple[int, int]
     detections: tuple[Detection, ...]
+    severities: tuple[str | None, ...] = ()
 
 
 def mirrored_back(detections: Sequence[Detection], width: int) -> tuple[Detection, ...]:

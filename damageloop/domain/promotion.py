@@ -60,6 +60,8 @@ class Decision:
 
     Attributes:
         test_hash: Of the test images and their truth; None on decisions from before there was one.
+        asked_by: The person who refused by hand; None where the gate decided.
+        note: Why that person did so.
     """
 
     id: int
@@ -70,6 +72,12 @@ class Decision:
     evidence: dict[str, Any]
     created_at: datetime
     test_hash: str | None = None
+    asked_by: str | None = None
+    note: str | None = None
+
+    @property
+    def is_by_gate(self) -> bool:
+        return self.asked_by is None
 
     @property
     def comparison(self) -> int | None:

@@ -15,6 +15,7 @@ from statistics import median
 
 from damageloop.domain.annotation import LABELED_VERDICTS, Annotation, LabeledBox, Verdict
 from damageloop.domain.geometry import Box, boxes_array, iou_matrix
+from damageloop.domain.severity import rank_of
 
 CONSENSUS = "consensus"
 
@@ -174,7 +175,13 @@ def _agreed(voices: Sequence[Annotation], verdict: Verdict, boxes: tuple[Labeled
 
 def _middle(damage: Sequence[LabeledBox]) -> LabeledBox:
     corners = [median(values) for values in zip(*(box.box.as_tuple() for box in damage), strict=True)]
-    return LabeledBox(damage[0].damage_class, Box(*corners))
+    return LabeledBox(damage[0].damage_class, Box(*corners), _severity(damage))
+
+
+def _severity(damage: Sequence[LabeledBox]) -> str | None:
+    """Return what most called the damage, the worse of a tie: one that is played down is dearer."""
+    said = Counter(box.severity for box in damage if box.severity is not None)
+    return max(said, key=lambda name: (said[name], rank_of(name))) if said else None
 
 
 def _age(annotation: Annotation) -> tuple[int, datetime, str, str]:

@@ -9,10 +9,11 @@ from enum import StrEnum
 
 
 class OpinionKind(StrEnum):
-    """`opinion`: another annotator looks; `rework`: the image was sent back."""
+    """`opinion`: another annotator looks; `rework`: the image was sent back; `known`: the answer is known already."""
 
     OPINION = "opinion"
     REWORK = "rework"
+    KNOWN = "known"
 
 
 class OpinionState(StrEnum):
@@ -29,7 +30,11 @@ OPEN_STATES = frozenset({OpinionState.PENDING, OpinionState.SENT})
 
 @dataclass(frozen=True, slots=True)
 class SecondOpinion:
-    """A wish for another look at an image, and the task that it became."""
+    """A wish for another look at an image, and the task that it became.
+
+    Attributes:
+        known_annotation_id: Of a known item: the annotation whose word is trusted.
+    """
 
     id: int
     image_id: int
@@ -40,6 +45,7 @@ class SecondOpinion:
     task_id: int | None
     created_at: datetime
     ended_at: datetime | None
+    known_annotation_id: int | None = None
 
     @property
     def is_open(self) -> bool:

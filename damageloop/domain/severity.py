@@ -17,6 +17,12 @@ class Severity(StrEnum):
     SEVERE = "severe"
 
 
+def rank_of(severity: str) -> int:
+    """Return the place of a severity among all: 0 is the least; below that what is none of ours."""
+    names = [each.value for each in Severity]
+    return names.index(severity) if severity in names else -1
+
+
 @dataclass(frozen=True, slots=True)
 class SeverityRule:
     """From which share of the image on a damage is moderate, and from which severe."""

@@ -58,7 +58,9 @@ class SnapshotEntry:
         return row if self.joined_group is None else {**row, "group": self.joined_group}
 
     def annotation_row(self) -> dict[str, Any]:
-        boxes = [[b.damage_class, *written_corners(b.box)] for b in self.boxes]
+        # A severity is written only where there is one: rows from before stay the same.
+        said = [(b.damage_class, written_corners(b.box), b.severity) for b in self.boxes]
+        boxes = [[name, *corners, *([severity] if severity else [])] for name, corners, severity in said]
         row = {"sha256": self.sha256, "verdict": self.verdict.value, "boxes": sorted(boxes)}
         return row if self.annotator is None else {**row, "annotator": self.annotator}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -20,12 +20,13 @@ UNKNOWN = "unknown"
 
 
 class BoxChangeKind(StrEnum):
-    """`moved`: same damage, same class, other corners. `relabeled`: same damage, other class."""
+    """`moved`: same damage and class, other corners. `relabeled`: another class. `regraded`: another severity alone."""
 
     ADDED = "added"
     REMOVED = "removed"
     MOVED = "moved"
     RELABELED = "relabeled"
+    REGRADED = "regraded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +42,17 @@ class BoxChange:
             return BoxChangeKind.ADDED
         if self.after is None:
             return BoxChangeKind.REMOVED
-        is_same = self.before.damage_class == self.after.damage_class
-        return BoxChangeKind.MOVED if is_same else BoxChangeKind.RELABELED
+        if self.before.damage_class != self.after.damage_class:
+            return BoxChangeKind.RELABELED
+        return BoxChangeKind.REGRADED if self.before.box == self.after.box else BoxChangeKind.MOVED
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values; boxes are pixels, xyxy."""
         sides = {"before": self.before, "after": self.after}
         boxes = {
-            name: {"damage_class": side.damage_class, "box": list(side.box.as_tuple())} if side else None
+            name: {"damage_class": side.damage_class, "box": list(side.box.as_tuple()), **_severity(side)}
+            if side
+            else None
             for name, side in sides.items()
         }
         return {"kind": self.kind.value, **boxes}
@@ -197,7 +201,11 @@ def _without_common(
 
 
 def _rounded(box: LabeledBox) -> LabeledBox:
-    return LabeledBox(box.damage_class, Box(*written_corners(box.box)))
+    return replace(box, box=Box(*written_corners(box.box)))
+
+
+def _severity(box: LabeledBox) -> dict[str, str]:
+    return {} if box.severity is None else {"severity": box.severity}
 
 
 def _place(entry: SnapshotEntry) -> tuple[Split, str, str]:
@@ -228,4 +236,5 @@ def _image_counts(images: Sequence[ImageChange]) -> dict[str, int]:
 
 def _box_counts(boxes: Iterable[BoxChange]) -> dict[str, int]:
     kinds = Counter(change.kind for change in boxes)
-    return {kind.value: kinds[kind] for kind in BoxChangeKind}
+    # Where nobody says how bad a damage is, nothing is ever regraded.
+    return {kind.value: kinds[kind] for kind in BoxChangeKind if kinds[kind] or kind is not BoxChangeKind.REGRADED}

@@ -129,10 +129,15 @@ def entry_of(manifest_row: Mapping[str, Any], annotation_row: Mapping[str, Any])
         vehicle=manifest_row["vehicle"],
         split=Split(manifest_row["split"]),
         verdict=Verdict(annotation_row["verdict"]),
-        boxes=tuple(LabeledBox(name, Box(*corners)) for name, *corners in annotation_row["boxes"]),
+        boxes=tuple(_box_of(row) for row in annotation_row["boxes"]),
         joined_group=manifest_row.get("group"),
         annotator=annotation_row.get("annotator"),
     )
+
+
+def _box_of(row: Sequence[Any]) -> LabeledBox:
+    name, *corners = row[:5]
+    return LabeledBox(name, Box(*corners), row[5] if len(row) > len(corners) + 1 else None)
 
 
 def _replace(lines: tuple[_Lines, _Lines], sha256: str, entry: SnapshotEntry | None) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
+from typing import Any
 
-from damageloop.domain.image import Image
+from damageloop.domain.round import Share
 from damageloop.domain.split import Split
 from damageloop.errors import InvalidInputError
 
@@ -16,7 +17,11 @@ MAX_NAME_LENGTH = 128
 
 @dataclass(frozen=True, slots=True)
 class Subset:
-    """A saved choice. `image_ids` are in ascending order, each once; the choice is made at saving and stays."""
+    """A saved choice. `image_ids` are in ascending order, each once; they stay until the subset is changed or renewed.
+
+    Attributes:
+        query: The filter that chose them, by which they can be chosen anew; None of images named one by one.
+    """
 
     id: int
     name: str
@@ -25,22 +30,7 @@ class Subset:
     created_by: str
     created_at: datetime
     updated_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class ImageFacts:
-    """What a filter looks at.
-
-    Attributes:
-        damage_classes: What humans drew on it; None where nobody has looked.
-        round_ids: Rounds that held it.
-        top_score: The champion's highest score; None where it has not scored it, and for held-out images.
-    """
-
-    image: Image
-    damage_classes: frozenset[str] | None
-    round_ids: frozenset[int]
-    top_score: float | None
+    query: SubsetQuery | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +39,10 @@ class SubsetQuery:
 
     Attributes:
         damage_class: Humans drew at least one box of it.
-        min_score: Lowest of the champion's highest scores, 0 to 1; held-out images have none to be found by.
+        predicted_class: The champion found it: at `min_score` at least, or where no score is given at the confidence
+            from which people see boxes. Held-out images are never found by what a model says.
+        share: A round took the image by this rule; with `round_id` that round.
+        min_score: Lowest of the champion's highest scores, 0 to 1: of `predicted_class` where one is given.
         max_brightness: For dark photos: mean luma, 0 to 255, at most this.
 
     Raises:
@@ -58,6 +51,9 @@ class SubsetQuery:
 
     split: Split | None = None
     damage_class: str | None = None
+    predicted_class: str | None = None
+    vehicle: str | None = None
+    share: Share | None = None
     is_labeled: bool | None = None
     round_id: int | None = None
     min_score: float | None = None
@@ -79,21 +75,31 @@ class SubsetQuery:
 
     @property
     def asks_for_scores(self) -> bool:
-        """Tell whether the champion's scores decide anything."""
-        return self.min_score is not None or self.max_score is not None
+        """Tell whether what the champion says decides anything."""
+        return not (self.min_score is None and self.max_score is None and self.predicted_class is None)
 
-    def is_met_by(self, facts: ImageFacts) -> bool:
-        """Tell whether an image belongs to the choice."""
-        quality = facts.image.stored.quality
-        return (
-            self.split in {None, facts.image.split}
-            and (self.damage_class is None or self.damage_class in (facts.damage_classes or ()))
-            and (self.is_labeled is None or self.is_labeled == (facts.damage_classes is not None))
-            and (self.round_id is None or self.round_id in facts.round_ids)
-            and _is_within(facts.top_score, self.min_score, self.max_score)
-            and _is_within(quality.brightness, self.min_brightness, self.max_brightness)
-            and _is_within(quality.sharpness, None, self.max_sharpness)
-        )
+    @property
+    def asks_for_labels(self) -> bool:
+        """Tell whether what people said decides anything."""
+        return self.damage_class is not None or self.is_labeled is not None
+
+    def seen_from(self, display_threshold: float) -> SubsetQuery:
+        """Return the query with the lowest score that a predicted class has where none is given."""
+        if self.predicted_class is None or not (self.min_score is None and self.max_score is None):
+            return self
+        return replace(self, min_score=display_threshold)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what is given, as JSON values."""
+        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in found.items() if value is not None}
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> SubsetQuery:
+        """Return the query that `as_json` gave."""
+        read: dict[str, Callable[[Any], Any]] = {"split": Split, "share": Share}
+        given: dict[str, Any] = {name: read[name](value) if name in read else value for name, value in values.items()}
+        return cls(**given)
 
 
 def checked_name(name: str) -> str:
@@ -107,9 +113,3 @@ def checked_name(name: str) -> str:
 def merged(known: Sequence[int], added: Sequence[int] = (), removed: Sequence[int] = ()) -> tuple[int, ...]:
     """Return the ids in ascending order, each once, with some added and then some removed."""
     return tuple(sorted((set(known) | set(added)) - set(removed)))
-
-
-def _is_within(value: float | None, low: float | None, high: float | None) -> bool:
-    if low is None and high is None:
-        return True
-    return value is not None and (low is None or value >= low) and (high is None or value <= high)

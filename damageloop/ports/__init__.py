@@ -107,11 +107,16 @@ ExportBase = Callable[[str, int, tuple[str, ...]], BaseExport]
 
 @dataclass(frozen=True, slots=True)
 class TaskDraft:
-    """An image to be put before annotators. `store_key` is its path in the image store."""
+    """An image to be put before annotators. `store_key` is its path in the image store.
+
+    Attributes:
+        note: Why it comes again, for the annotator to read; empty of what must look like any other task.
+    """
 
     image_id: int
     store_key: str
     size_wh: tuple[int, int]
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +125,7 @@ class ExternalReview:
 
     Attributes:
         note: Why the image was skipped or can't be used, where the annotator said so.
+        is_blank: It was submitted without a box and without a choice.
     """
 
     external_id: str
@@ -131,6 +137,7 @@ class ExternalReview:
     lead_time_s: float | None
     updated_at: datetime
     note: str | None = None
+    is_blank: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +213,12 @@ class AnnotationTool(Protocol):
 Progress = Callable[[float, str], None]
 
 
+class DetailedProgress(Protocol):
+    """Is told how far something is, 0 to 1, with a sentence and, of a training, its figures (see `JobContext`)."""
+
+    def __call__(self, share: float, message: str, detail: Mapping[str, Any] | None = None, /) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class TrainingRequest:
     """A training to run: always from the base, in a clone at the tag, logged under `run_id`."""
@@ -238,7 +251,9 @@ class TrainingResult:
 class PipelineRunner(Protocol):
     """Runs `dvc repro` as a process group of its own."""
 
-    def run(self, request: TrainingRequest, progress: Progress, is_cancelled: Callable[[], bool]) -> TrainingResult:
+    def run(
+        self, request: TrainingRequest, progress: DetailedProgress, is_cancelled: Callable[[], bool]
+    ) -> TrainingResult:
         """Run all stages and return what they left.
 
         Calls `progress` at least every few seconds, and ends the process group within seconds of `is_cancelled`.
@@ -270,7 +285,7 @@ class FoldPredictor(Protocol):
     """Trains on all folds but one and predicts that one, for each fold of a snapshot's train images."""
 
     def predict(
-        self, request: FoldRequest, progress: Progress, is_cancelled: Callable[[], bool]
+        self, request: FoldRequest, progress: DetailedProgress, is_cancelled: Callable[[], bool]
     ) -> dict[str, tuple[Detection, ...]]:
         """Return the detections of each train image and of what is held out, by image hash.
 
@@ -316,8 +331,14 @@ class JobQueue(Protocol):
 class JobContext(Protocol):
     """What a running job may say and ask."""
 
-    def progress(self, share: float, message: str) -> None:
-        """Beat, and tell how far it is: 0 to 1 with a sentence."""
+    def progress(self, share: float, message: str, detail: Mapping[str, Any] | None = None, /) -> None:
+        """Beat, and tell how far it is: 0 to 1 with a sentence.
+
+        Args:
+            share: How much is done.
+            message: What is being done, in words.
+            detail: Of a training: `epoch`, `epochs`, `loss`, `seconds_left` and `log`, its last lines. None: as before.
+        """
 
     def is_cancelled(self) -> bool:
         """Tell whether the job is to end: a person asked for it, or another worker has taken it over."""

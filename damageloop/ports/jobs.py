@@ -33,9 +33,19 @@ class JobRepository(Protocol):
         """Take the job if it waits or its lease has run out; None when another worker holds it or it ended."""
 
     def beat(
-        self, job_id: int, attempt: int, now: datetime, lease_until: datetime, progress: float, message: str
+        self,
+        job_id: int,
+        attempt: int,
+        now: datetime,
+        lease_until: datetime,
+        progress: float,
+        message: str,
+        detail: Mapping[str, Any] | None = None,
     ) -> bool:
-        """Renew the lease; False when a person asked to cancel or another attempt has taken over."""
+        """Renew the lease and keep how far it is; a `detail` of None leaves it as it was.
+
+        False when a person asked to cancel or another attempt has taken over.
+        """
 
     def finish(
         self,

@@ -59,6 +59,9 @@ class ModelRepository(Protocol):
         now: datetime,
         test_hash: str | None = None,
     ) -> Decision: ...
+    def add_refusal(self, champion: int | None, challenger: int, asked_by: str, note: str, now: datetime) -> Decision:
+        """Write down that a person refused a version: no test set took part in it."""
+
     def comparisons(self, test_hash: str) -> int:
         """Return how many decisions were made against the test set with this hash."""
 

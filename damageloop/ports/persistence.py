@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from damageloop.domain.evidence import Evidence
+from damageloop.domain.gallery import GallerySearch, Place, ScoresOf
 from damageloop.domain.image import Image, ImageHash, ImageStatus, Origin, QuarantinedFile, StoredImage
 from damageloop.domain.image_request import ImageRequest, RequestKind, RequestOrigin
 from damageloop.domain.key import ApiKey, Scope
@@ -17,7 +18,8 @@ from damageloop.domain.labels import FormerNames
 from damageloop.domain.prediction import Detection, Prediction
 from damageloop.domain.round import ItemState, Round, RoundItem, RoundKind, RoundState
 from damageloop.domain.split import Split
-from damageloop.domain.subset import Subset
+from damageloop.domain.subset import Subset, SubsetQuery
+from damageloop.ports.data import DataRepository
 from damageloop.ports.jobs import JobRepository
 from damageloop.ports.models import ModelRepository, SnapshotRepository
 from damageloop.ports.pricing import (
@@ -28,6 +30,7 @@ from damageloop.ports.pricing import (
 )
 from damageloop.ports.records import (
     AuditRepository,
+    KnownItemRepository,
     RedactionRepository,
     SecondOpinionRepository,
     TriggerRepository,
@@ -100,6 +103,29 @@ class ImageRepository(Protocol):
     def quarantined(self) -> list[QuarantinedFile]: ...
 
 
+class GalleryRepository(Protocol):
+    """Finds images by filters, page by page; reads no more than the page needs where an index helps."""
+
+    def places(self, search: GallerySearch, scores: ScoresOf, after: Place | None, limit: int) -> list[Place]:
+        """Return the next images in the order of the search, the nearer one by id where two are alike.
+
+        Where people have said several things of an image it is found by each of them, and as unlabeled too: which of
+        them counts is a matter of `resolve_annotations` (see `disputed`).
+        """
+
+    def disputed(self, image_ids: Sequence[int]) -> set[int]:
+        """Return those of at most a thousand images that have several annotations."""
+
+    def newest_items(self, image_ids: Sequence[int]) -> dict[int, RoundItem]:
+        """Return the newest round item of each image that a round ever held."""
+
+    def wrong_classes(self, after_id: int, limit: int) -> tuple[list[str], int | None]:
+        """Check the tables of classes for at most so many images above the id.
+
+        Return what disagrees with annotations and predictions, in words, and the last image looked at; None at the end.
+        """
+
+
 class PredictionRepository(Protocol):
     """What each model version said of each image."""
 
@@ -140,7 +166,13 @@ class RoundRepository(Protocol):
     def get(self, round_id: int) -> Round: ...
     def all(self) -> list[Round]: ...
     def unclosed(self) -> list[Round]: ...
+    def page(self, limit: int, after: int | None) -> list[Round]:
+        """Return at most so many rounds whose number is above `after`, oldest first."""
+
     def items(self, round_id: int) -> list[RoundItem]: ...
+    def page_of_items(self, round_id: int, limit: int, after_rank: int | None) -> list[RoundItem]:
+        """Return at most so many items of a round whose rank is above `after_rank`, by rank."""
+
     def set_state(self, round_id: int, state: RoundState, now: datetime) -> None: ...
     def set_tasks(self, round_id: int, task_of_image: Mapping[int, int]) -> None:
         """Remember the task of each image and mark its item as sent."""
@@ -253,13 +285,34 @@ class FactRepository(Protocol):
 class SubsetRepository(Protocol):
     """Saved subsets of images."""
 
-    def add(self, name: str, note: str, image_ids: tuple[int, ...], created_by: str, now: datetime) -> Subset:
+    def add(
+        self,
+        name: str,
+        note: str,
+        image_ids: tuple[int, ...],
+        created_by: str,
+        now: datetime,
+        query: SubsetQuery | None = None,
+    ) -> Subset:
         """Store a new subset. Raises ConflictError when the name is taken."""
 
     def get(self, subset_id: int) -> Subset: ...
     def by_name(self, name: str) -> Subset | None: ...
     def all(self) -> list[Subset]: ...
-    def replace(self, subset_id: int, name: str, note: str, image_ids: tuple[int, ...], now: datetime) -> Subset: ...
+    def page(self, limit: int, after: int | None) -> list[Subset]:
+        """Return at most so many subsets whose number is above `after`, oldest first."""
+
+    def replace(
+        self,
+        subset_id: int,
+        name: str,
+        note: str,
+        image_ids: tuple[int, ...],
+        now: datetime,
+        query: SubsetQuery | None = None,
+    ) -> Subset:
+        """Store other content; the filter of before is forgotten where none is given."""
+
     def remove(self, subset_id: int) -> None: ...
 
 
@@ -289,6 +342,9 @@ class LabelErrorRepository(Protocol):
     def all(self, states: Collection[LabelErrorState] | None = None) -> list[LabelError]:
         """Return doubts of these states, the greatest first; of all states when None."""
 
+    def page(self, states: Collection[LabelErrorState], limit: int, after: int | None) -> list[LabelError]:
+        """Return as many of these, the greatest first, that come after the one of id `after`. Raises NotFoundError."""
+
     def set_state(self, error_id: int, state: LabelErrorState) -> None: ...
 
 
@@ -296,6 +352,7 @@ class UnitOfWork(Protocol):
     """One transaction. Leaving the block without `commit` rolls everything back."""
 
     images: ImageRepository
+    gallery: GalleryRepository
     annotations: AnnotationRepository
     inbox: InboxRepository
     predictions: PredictionRepository
@@ -311,12 +368,14 @@ class UnitOfWork(Protocol):
     label_errors: LabelErrorRepository
     triggers: TriggerRepository
     second_opinions: SecondOpinionRepository
+    known_items: KnownItemRepository
     redactions: RedactionRepository
     audit: AuditRepository
     idempotency: IdempotencyRepository
     valuations: ValuationRepository
     feedback: FeedbackRepository
     batches: BatchRepository
+    data: DataRepository
 
     def __enter__(self) -> Self: ...
     def __exit__(

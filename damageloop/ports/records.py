@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from damageloop.domain.annotation import Annotation
 from damageloop.domain.audit import AuditEntry
 from damageloop.domain.redaction import Redaction
 from damageloop.domain.second_opinion import OpinionKind, OpinionState, SecondOpinion
@@ -32,7 +33,15 @@ class TriggerRepository(Protocol):
 class SecondOpinionRepository(Protocol):
     """Second tasks of images that have an annotation."""
 
-    def add(self, image_id: int, kind: OpinionKind, reason: str, asked_by: str, now: datetime) -> SecondOpinion: ...
+    def add(
+        self,
+        image_id: int,
+        kind: OpinionKind,
+        reason: str,
+        asked_by: str,
+        now: datetime,
+        known_annotation_id: int | None = None,
+    ) -> SecondOpinion: ...
     def get(self, opinion_id: int) -> SecondOpinion: ...
     def all(self, states: Collection[OpinionState] | None = None) -> list[SecondOpinion]:
         """Return those of these states, oldest first; of all states when None."""
@@ -45,6 +54,41 @@ class SecondOpinionRepository(Protocol):
         """Forget the task; the opinion is `pending` again."""
 
     def end(self, opinion_id: int, state: OpinionState, now: datetime) -> None: ...
+
+
+class KnownItemRepository(Protocol):
+    """Images whose truth is trusted, put before annotators again, and what those said; never labels."""
+
+    def candidates(self, after_sha256: str, limit: int, reviewers: Sequence[str]) -> list[int]:
+        """Return train images that may be known items, by their bytes' hash, from behind the given one.
+
+        Active, with a label that was imported, given by a reviewer or looked at by two people; in no open round, asked
+        for by nobody, without an open second opinion, and never a known item before.
+        """
+
+    def upsert(self, answer: Annotation) -> bool:
+        """Store what the annotation tool says now; True when the content is new or differs."""
+
+    def external_ids(self) -> set[str]:
+        """Return the ids of answers that are not tombstones."""
+
+    def tombstone(self, external_ids: Sequence[str]) -> int:
+        """Mark answers as deleted by the annotation tool; return how many were not so before."""
+
+    def answered_tasks(self, task_ids: Sequence[int]) -> set[int]:
+        """Return those of the tasks that have an answer, skips included."""
+
+    def newest(self, limit: int) -> list[Annotation]:
+        """Return the newest answers that are not tombstones, oldest first."""
+
+    def newest_annotations(self, limit: int) -> list[Annotation]:
+        """Return the newest labels that people gave in the annotation tool, without tombstones, oldest first."""
+
+    def forget(self, image_ids: Sequence[int]) -> None:
+        """Make the answers about at most a few hundred images tombstones without boxes."""
+
+    def forgotten_ids(self) -> set[str]:
+        """Return the ids of answers about forgotten images."""
 
 
 class RedactionRepository(Protocol):

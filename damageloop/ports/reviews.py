@@ -49,8 +49,14 @@ class AnnotationRepository(Protocol):
     def labeled_since(self, since_sequence: int) -> list[int]:
         """Return the images that were labeled in the annotation tool by a change above this, in ascending order."""
 
+    def labeled_images(self, split: Split) -> list[int]:
+        """Return the active images of a split that somebody called damaged or clean, in ascending order."""
+
     def n_images(self) -> int:
         """Return how many images have an annotation that is no tombstone."""
+
+    def n_undisputed(self) -> int:
+        """Return how many active images have one live annotation alone, and that labels them."""
 
     def undisputed_kinds(self) -> set[tuple[Split, Verdict]]:
         """Return which split has an active image with exactly one annotation of which verdict, labeled ones only."""

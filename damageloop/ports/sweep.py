@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from damageloop.domain.sweep import Space, Trial, Value
-from damageloop.ports import Progress
+from damageloop.ports import DetailedProgress
 
 
 class Study(Protocol):
@@ -60,5 +60,7 @@ class TrialRequest:
 class TrialRunner(Protocol):
     """Runs the pipeline's stages up to the evaluation in a clone at the tag."""
 
-    def run_trial(self, request: TrialRequest, progress: Progress, is_cancelled: Callable[[], bool]) -> dict[str, Any]:
+    def run_trial(
+        self, request: TrialRequest, progress: DetailedProgress, is_cancelled: Callable[[], bool]
+    ) -> dict[str, Any]:
         """Return the figures on val, and never those on test. Raises what `PipelineRunner.run` raises."""

@@ -17,6 +17,7 @@ from samples.annotator import PhotoTruth, Truth, WorkReport, annotate
 from samples.demo.home import DemoHome
 from samples.demo.photos import make_photos, take_base, write_params
 from samples.demo.platform import Platform
+from samples.examples import write_examples
 from samples.labeling_page import LabelingPage
 
 Say = Callable[[str], None]
@@ -70,6 +71,8 @@ class Demo:
         return made
 
     def _init(self) -> None:
+        # Before the project is set up, so that the annotators' instruction shows them.
+        write_examples(self._home.home / "examples")
         self._platform.command("init", "--params", str(self._home.folder / "params.yaml"), "--keep-running")
         self._ensure_up()
 

@@ -29,7 +29,7 @@ def test_the_pricing_surface_shares_no_network_with_label_studio_or_mlflow() -> 
 
 def test_what_is_published_is_published_on_loopback_only() -> None:
     ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
-    assert len(ports) == 4
+    assert len(ports) == 5
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 

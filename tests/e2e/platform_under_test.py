@@ -18,7 +18,7 @@ import httpx
 from damageloop.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
-SERVICES = ("API", "LABEL_STUDIO", "ML_BACKEND", "MLFLOW")
+SERVICES = ("API", "LABEL_STUDIO", "ML_BACKEND", "MLFLOW", "CONSOLE")
 
 
 class PlatformUnderTest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
+from samples.labeling_page import LabelingPage
 from tests.e2e.platform_under_test import PlatformUnderTest
 
 REGIONS = """() => window.Htx.annotationStore.selected.regionStore.regions
@@ -56,6 +58,62 @@ def test_pre_labels_stand_where_they_were_predicted_and_a_correction_is_received
         timeout_s=60,
     )
     assert verdicts[0][0] == ("clean" if len(shown) == 1 else "damaged")
+
+
+def test_a_photo_without_damage_is_done_by_two_keys_and_submitting_it_again_changes_nothing(
+    page: Page, live: PlatformUnderTest
+) -> None:
+    task = _begin(page, live)
+    assert page.get_by_role("button", name="Instructions").is_visible()
+    # Dark photos: the toolbar's brightness and contrast.
+    assert page.locator("[class*=toolbar] [class*=tool]").count() >= 7
+    _delete_all_regions(page)
+    assert page.get_by_role("button", name="Submit").first.is_disabled()
+    page.keyboard.press("9")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_function(f"() => window.Htx?.task?.id && window.Htx.task.id !== {task}", timeout=60_000)
+    said = live.wait("the review without damage", lambda: _said(live, task), timeout_s=60)
+    assert [row[0] for row in said] == ["clean"]
+    (annotation,) = live.label_studio(f"/api/tasks/{task}/")["annotations"]
+    _submit_again(live, annotation)
+    time.sleep(4)
+    assert _said(live, task) == said
+
+
+def test_a_skip_brings_the_reason_that_a_key_chose(page: Page, live: PlatformUnderTest) -> None:
+    task = _begin(page, live)
+    page.keyboard.press("x")
+    page.keyboard.press("Control+Space")
+    said = live.wait("the skip", lambda: _said(live, task), timeout_s=60)
+    assert [(row[0], row[1]) for row in said] == [("skipped", "blurred")]
+
+
+def _begin(page: Page, live: PlatformUnderTest) -> int:
+    """Begin to label, put the instruction away, and return the task that is served."""
+    project = live.label_studio("/api/projects/")["results"][0]["id"]
+    page.goto(f"{live.settings.label_studio}/projects/{project}/data?labeling=1")
+    page.get_by_text("Labeling Instructions").wait_for(timeout=60_000)
+    page.wait_for_function("() => window.Htx?.annotationStore?.selected && window.Htx.task?.id", timeout=60_000)
+    page.wait_for_timeout(1000)
+    page.keyboard.press("Escape")
+    page.get_by_text("Labeling Instructions").wait_for(state="hidden")
+    return int(page.evaluate("() => window.Htx.task.id"))
+
+
+def _delete_all_regions(page: Page) -> None:
+    page.evaluate("() => [...window.Htx.annotationStore.selected.regionStore.regions].forEach(r => r.deleteRegion())")
+    page.wait_for_timeout(300)
+
+
+def _said(live: PlatformUnderTest, task: int) -> list[tuple[Any, ...]]:
+    return live.rows("SELECT verdict, note, boxes, sequence FROM annotations WHERE task_id = ? ORDER BY id", task)
+
+
+def _submit_again(live: PlatformUnderTest, annotation: dict[str, Any]) -> None:
+    token = live.settings.label_studio_token.read_text().strip()
+    LabelingPage(live.settings.label_studio, token, annotation["project"]).change(
+        annotation["id"], annotation["result"]
+    )
 
 
 def _delete_one_region(page: Page, n_shown: int) -> None:

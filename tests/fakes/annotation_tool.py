@@ -21,6 +21,7 @@ class _Task:
     image_id: int
     predictions: dict[int, PreAnnotation] = field(default_factory=dict)
     is_drafted: bool = False
+    note: str = ""
 
 
 class FakeAnnotationTool:
@@ -64,7 +65,7 @@ class FakeAnnotationTool:
         for draft in drafts:
             if draft.image_id not in known:
                 self._last_task_id += 1
-                self._tasks[self._last_task_id] = _Task(self._last_task_id, draft.image_id)
+                self._tasks[self._last_task_id] = _Task(self._last_task_id, draft.image_id, note=draft.note)
                 known[draft.image_id] = self._last_task_id
         return {draft.image_id: known[draft.image_id] for draft in drafts}
 
@@ -141,6 +142,10 @@ class FakeAnnotationTool:
         prediction = self._tasks[task_id].predictions.get(self.model_version or 0)
         return [LabeledBox(d.damage_class, d.box) for d in prediction.detections] if prediction else []
 
+    def note(self, task_id: int) -> str:
+        """Return what an annotator reads above the photo."""
+        return self._tasks[task_id].note
+
     def submit(
         self, task_id: int, boxes: Sequence[LabeledBox], choice: str | None = None, note: str | None = None
     ) -> str:
@@ -155,7 +160,9 @@ class FakeAnnotationTool:
     def change(self, review_id: str, boxes: Sequence[LabeledBox]) -> None:
         """Change the boxes of an annotation."""
         review = self._reviews[review_id]
-        self._reviews[review_id] = replace(review, boxes=tuple(boxes), verdict=Verdict.DAMAGED, updated_at=self._tick())
+        self._reviews[review_id] = replace(
+            review, boxes=tuple(boxes), verdict=Verdict.DAMAGED, updated_at=self._tick(), is_blank=False
+        )
 
     def delete(self, review_id: str) -> None:
         """Delete an annotation."""
@@ -193,6 +200,7 @@ class FakeAnnotationTool:
             lead_time_s=7.5,
             updated_at=self._tick(),
             note=note,
+            is_blank=verdict is Verdict.INCOMPLETE,
         )
         return review_id
 

@@ -32,6 +32,9 @@ class FakePreAnnotationSource:
     def model_version(self) -> int | None:
         return self.version
 
+    def versions(self) -> list[int]:
+        return [] if self.version is None else [self.version, *range(self.version - 1, 0, -1)]
+
     def pre_annotations(self, tasks: Sequence[tuple[int, int]]) -> list[PreAnnotation | None]:
         self.calls.append(list(tasks))
         for _, image_id in tasks:

@@ -23,6 +23,7 @@ from damageloop.bootstrap.champions import make_champions
 from damageloop.bootstrap.curation import make_curation
 from damageloop.bootstrap.estimates import make_estimates
 from damageloop.bootstrap.image_reader import make_image_reader
+from damageloop.bootstrap.model_review import make_model_review
 from damageloop.bootstrap.rounds import make_rounds
 from damageloop.domain.key import Scope
 from damageloop.domain.promotion import PromotionReason
@@ -33,6 +34,8 @@ from damageloop.services.images.find_similar import FindSimilar
 from damageloop.services.images.forget import Forget
 from damageloop.services.images.thumbnails import Thumbnails
 from damageloop.services.insight.browse import Browse
+from damageloop.services.insight.gallery import Gallery
+from damageloop.services.insight.status import ReadStatus
 from damageloop.services.loop.cancel_job import CancelJob, RetryJob
 from damageloop.services.loop.ledger import Ledger
 from damageloop.services.loop.triggers import Triggers
@@ -107,6 +110,7 @@ class ApiWorld:
             value_vehicle=ValueVehicle(self.units, evidence, self.clock, lambda: self.params, serving),
             take_feedback=TakeFeedback(self.units, evidence, self.clock),
             browse=Browse(self.units),
+            gallery=Gallery(self.units, lambda: self.params, "http://label-studio.example"),
             cancel_job=CancelJob(self.units, self.clock),
             retry_job=RetryJob(ledger),
             triggers=Triggers(self.units, self.clock, params, lambda: self.nudges.append(1)),
@@ -118,6 +122,9 @@ class ApiWorld:
             thumbnails=Thumbnails(self.units, self.images, shrink),
             inspect_snapshots=lambda: InspectSnapshots(self.units, self.snapshots, params),
             estimates=make_estimates(self.units, self.releases, params),
+            model_review=make_model_review(self.units, self.releases, lambda: self.params),
+            read_status=ReadStatus(self.units, self.clock),
+            params_text=(Path(__file__).parents[2] / "params.yaml").read_text,
             webhook_secret=lambda: SECRET,
         )
 

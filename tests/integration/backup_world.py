@@ -57,6 +57,8 @@ def fill_home(settings: Settings) -> None:
     write(root / "mlflow" / "artifacts" / "1" / "model.pt", b"weights" * 1000)
     write(root / "releases" / "1" / "manifest.json", b"{}")
     write(root / "weights" / "base.pt", b"base")
+    write(root / "examples" / "dent.jpg", b"a dent")
+    write(root / "images" / "examples" / "0123456789abcdef.jpg", b"a small dent")
     Secrets(settings.secrets_dir).ensure("admin-api-key")
     embeddings = [[1.0, 2.0], [3.0, 4.5]]
     import numpy as np
@@ -90,12 +92,22 @@ def rows_of(file: Path) -> list[tuple[int, str]]:
 def files_of(settings: Settings) -> dict[str, tuple[bytes, int]]:
     """Return content and mode of every file that a backup must bring back; databases are compared by their rows."""
     root = settings.root
-    parts = ("workspace", "label-studio", "mlflow", "dvc-remote", "releases", "features", "images", "weights")
+    parts = (
+        "workspace",
+        "label-studio",
+        "mlflow",
+        "dvc-remote",
+        "releases",
+        "features",
+        "images",
+        "weights",
+        "examples",
+    )
     # Where the home lies is not the same in another.
     skipped = ("config.local", ".dvc/tmp", ".sqlite")
     return {
         str(path.relative_to(root)): (path.read_bytes(), path.stat().st_mode & 0o777)
-        for part in (*parts, "secrets")
+        for part in (*parts, "examples", "secrets")
         for path in sorted((root / part).rglob("*"))
         if path.is_file() and not any(word in str(path.relative_to(root)) for word in skipped)
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from damageloop.domain.image_request import RequestKind, RequestOrigin
 from damageloop.domain.key import Scope
 from damageloop.domain.prediction import Prediction
 from damageloop.domain.round import ItemState, RoundKind, RoundState, Share
@@ -117,3 +118,13 @@ def test_a_request_without_a_reason_is_refused(world: ApiWorld) -> None:
     fill(world)
     for body in ({}, {"reason": ""}, {"reason": "x" * 501}, {"reason": "x", "who": "me"}):
         check_problem(world.client(Scope.REVIEW).post("/v1/images/4/pin", json=body), 422, "invalid_input")
+
+
+def test_what_the_check_of_empty_submits_sent_back_is_told_as_a_check_of_labels(world: ApiWorld) -> None:
+    fill(world)
+    with world.units() as work:
+        work.image_requests.add(1, RequestKind.SEND_BACK, RequestOrigin.BLANK, "nothing drawn", "check", MOMENT)
+        work.commit()
+    # Strict clients of the first release know no other origin.
+    answer = world.client(Scope.REVIEW).post("/v1/images/1/send-back", json={"reason": "x"})
+    assert (answer.status_code, answer.json()["origin"]) == (200, "label_check")

@@ -89,6 +89,11 @@ def test_label_errors_are_listed_sent_and_searched(client: Any, world: ApiWorld)
     assert (first["image_id"], first["quality"], first["reason"], first["state"]) == (1, 0.2, "words", "open")
     assert first["detections"][0]["damage_class"] == "scratch"
     assert (second["image_id"], second["reason"], second["detections"]) == (5, None, None)
+    page = client.get("/v1/label-errors", params={"limit": 1}).json()
+    assert page == {"items": [first], "next_after": first["id"]}
+    rest = client.get("/v1/label-errors", params={"limit": 1, "after": page["next_after"]}).json()
+    assert rest == {"items": [second], "next_after": None}
+    assert client.get("/v1/label-errors", params={"after": 99}).status_code == 422
     assert client.post("/v1/label-errors/send", json={"max": 1}).json() == {"image_ids": [1]}
     queued = client.get("/v1/label-errors", params={"state": "queued"}).json()["items"]
     assert [item["image_id"] for item in queued] == [1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -138,6 +138,20 @@ def court(tmp_path: Path) -> Iterator[Court]:
             work.models.promote(champion, None, None, PromotionReason.FIRST_MODEL, MOMENT)
             work.commit()
         yield court
+
+
+def test_a_challenger_is_run_on_val_photos_too_whatever_is_decided(court: Court) -> None:
+    with court.units() as work:
+        images = [
+            work.images.add(make_stored(number), f"{number}.jpg", f"car{number}", split, Origin.IMPORT)
+            for number, split in ((50, Split.VAL), (51, Split.TRAIN))
+        ]
+        work.commit()
+    held = [replace(entries(1)[0], sha256=image.sha256, split=image.split) for image in images]
+    version = court.train(court.write([*entries(), *held]))
+    court.decide(version)
+    with court.units(read_only=True) as work:
+        assert set(work.predictions.of_version(version, [image.id for image in images])) == {images[0].id}
 
 
 def test_comparisons_against_one_test_set_are_counted_and_another_set_begins_anew(court: Court) -> None:

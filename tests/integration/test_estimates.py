@@ -11,15 +11,17 @@ import pytest
 
 from damageloop.bootstrap.estimates import Estimates, make_estimates
 from damageloop.cli.estimates import estimates_json
-from damageloop.domain.annotation import LabeledBox
+from damageloop.domain.annotation import LabeledBox, Verdict
 from damageloop.domain.correction import Gesture
 from damageloop.domain.geometry import Box
+from damageloop.domain.image import ImageStatus
 from damageloop.domain.key import Scope
 from damageloop.domain.prediction import Detection, Prediction
 from damageloop.domain.promotion import PromotionReason
-from damageloop.domain.round import ItemState, RoundKind, Share
+from damageloop.domain.round import RANDOM_SHARES, ItemState, RoundKind, Share
 from damageloop.services.insight.estimate_pool import EstimatePool
-from damageloop.services.reviews.reviewed_items import reviewed_items
+from damageloop.services.reviews.reviewed_items import counting_items, reviewed_items
+from damageloop.services.snapshots.snapshot_content import labeled_entries, n_labeled
 from tests.factories import MOMENT, add_image, make_annotation, make_item
 from tests.fakes.clock import FakeClock
 from tests.fakes.database import sqlite_units
@@ -189,3 +191,35 @@ def test_a_champion_without_audited_images_has_no_recall_yet(world: ApiWorld) ->
 @pytest.mark.parametrize("route", ["/v1/kpis", "/v1/stopping"])
 def test_figures_are_for_those_who_review(world: ApiWorld, route: str) -> None:
     assert world.client(Scope.PREDICT).get(route).status_code == 403
+
+
+def test_labeled_images_are_counted_as_a_snapshot_would_take_them(looped: LoopWorld, tmp_path: Path) -> None:
+    with looped.units(read_only=True) as work:
+        assert n_labeled(work, looped.params) == len(labeled_entries(work, looped.params)) > 0
+    with sqlite_units(tmp_path, FakeClock()) as units, units() as work:
+        ids = [add_image(work, number).id for number in range(1, 8)]
+        skipped = replace(make_annotation(ids[1], "b"), verdict=Verdict.SKIPPED, boxes=())
+        later = make_annotation(ids[2], "d", updated_at=MOMENT + timedelta(minutes=1))
+        unusable = replace(later, verdict=Verdict.UNUSABLE, boxes=(), image_id=ids[3], external_id="f")
+        for each in (make_annotation(ids[0], "a"), skipped, make_annotation(ids[2], "c"), later):
+            work.annotations.upsert(each)
+        for each in (
+            make_annotation(ids[3], "e"),
+            unusable,
+            make_annotation(ids[4], "g"),
+            make_annotation(ids[5], "h"),
+        ):
+            work.annotations.upsert(each)
+        work.annotations.tombstone("label-studio", ["g"])
+        work.images.exclude_leaks(ids[5:6])
+        # One alone, and one of whom two people say the same.
+        assert n_labeled(work, make_params()) == len(labeled_entries(work, make_params())) == 2
+
+
+def test_drawn_images_are_brought_together_as_all_images_would_be(looped: LoopWorld) -> None:
+    pool = estimates_of(looped).estimate_pool
+    with looped.units(read_only=True) as work:
+        every = counting_items(work, looped.params, reviewed_items(work, looped.params))
+        wanted = [i for i in every if i.item.share in RANDOM_SHARES and i.image.status is ImageStatus.ACTIVE]
+        assert pool._drawn(work) == wanted
+    assert 0 < len(wanted) < len(every)

@@ -17,12 +17,17 @@ from damageloop.adapters.coco import read_coco
 from damageloop.adapters.photos.decoding import ImageLimits
 from damageloop.adapters.photos.reader import LimitedImageReader
 from damageloop.cli.app import app
+from damageloop.domain.annotation import LabeledBox
 from damageloop.domain.geometry import Box
 from damageloop.domain.prediction import Detection, DetectorAnswer
 from damageloop.domain.release import ReleaseManifest
 from damageloop.errors import InvalidInputError
 from damageloop.ports import RgbImage
 from damageloop.services.models.evaluate_model import EvaluateModel
+from damageloop.services.models.subset_photos import subset_photos
+from tests.factories import MOMENT, add_image, make_annotation
+from tests.fakes.clock import FakeClock
+from tests.fakes.database import sqlite_units
 from tests.fakes.detector import make_manifest
 from tests.fakes.photos import make_params
 
@@ -152,3 +157,40 @@ def test_the_command_asks_for_what_it_needs() -> None:
     result = CliRunner().invoke(app, ["evaluate", "--model", "7"])
     assert result.exit_code == 2
     assert "--images" in result.output
+
+
+@dataclass
+class Bytes:
+    """An image store of one grey photo under every key."""
+
+    content: bytes
+
+    def read(self, store_key: str) -> bytes:
+        return self.content
+
+
+def test_a_subset_is_judged_on_its_labeled_images_and_says_which_are_of_train(photos: Photos, tmp_path: Path) -> None:
+    photos.write()
+    store: Any = Bytes((photos.folder / "car2_view5.png").read_bytes())
+    with sqlite_units(tmp_path, FakeClock()) as units, units() as work:
+        ids = [add_image(work, number).id for number in (1, 2, 3)]
+        work.subsets.add("some", "", ids, "me", MOMENT)
+        work.subsets.add("bare", "", ids[2:], "me", MOMENT)
+        for image_id in ids[:2]:
+            work.annotations.upsert(
+                replace(make_annotation(image_id, str(image_id)), boxes=(LabeledBox("dent", DENT),))
+            )
+        known = subset_photos(work, PARAMS, store, "some")
+        images = work.images.get_many(ids[:2])
+        assert [photo.name for photo in known.photos] == [image.store_key for image in images]
+        assert (known.unlabeled, known.train) == (1, sum(image.split.value == "train" for image in images))
+        with pytest.raises(InvalidInputError, match="'bare' has no labeled image"):
+            subset_photos(work, PARAMS, store, "bare")
+    seer = Seer({5: Detection("dent", 0.9, DENT)})
+    found = EvaluateModel(seer, READER, PARAMS).judge(known.photos, lambda done, total: None)
+    assert (found["images"], found["metrics"]["recall"]["value"]) == (2, 1.0)
+
+
+def test_the_command_takes_files_or_a_subset_but_not_both() -> None:
+    asked = ["evaluate", "--model", "7", "--subset", "some", "--images", "."]
+    assert CliRunner().invoke(app, asked).exit_code == 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
@@ -15,9 +15,18 @@ import pytest
 from werkzeug.serving import make_server
 
 from damageloop.adapters.label_studio.client import LabelStudioTool
+from damageloop.adapters.label_studio.form import Form, labeling_config
 from damageloop.adapters.label_studio.inspection import inspect
-from damageloop.adapters.label_studio.session import LabelStudioSession
-from damageloop.adapters.label_studio.setup import SECRET_HEADER, Connection, ProjectPlan, connect, set_labels
+from damageloop.adapters.label_studio.regions import to_region, to_severity
+from damageloop.adapters.label_studio.session import LabelStudioSession, selection
+from damageloop.adapters.label_studio.setup import (
+    SECRET_HEADER,
+    Connection,
+    ProjectPage,
+    ProjectPlan,
+    connect,
+    set_labels,
+)
 from damageloop.bootstrap.project_checks import Expected, judge
 from damageloop.domain.annotation import LabeledBox, Verdict
 from damageloop.domain.geometry import Box
@@ -33,18 +42,14 @@ from tests.integration.annotation_tool_contract import (
     SCRATCH,
     SIZE_WH,
     AnnotationToolContract,
+    assert_same_boxes,
     drafts,
     pre_annotation,
 )
-from tests.integration.label_studio_server import (
-    PASSWORD,
-    TOKEN,
-    Person,
-    RunningServer,
-    free_port,
-    running_server,
-)
+from tests.integration.label_studio_server import PASSWORD, TOKEN, Person, RunningServer, free_port, running_server
+from tests.integration.queue_rules import QueueRules
 
+BACKEND_PASSWORD = "a-password-of-the-backend"
 SECRET = "a-webhook-secret-for-tests"
 pytestmark = pytest.mark.timeout(600)
 
@@ -53,6 +58,10 @@ pytestmark = pytest.mark.timeout(600)
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     with running_server(tmp_path_factory.mktemp("label-studio")) as running:
         yield running
+
+
+def page_of(classes: tuple[str, ...], former: FormerNames) -> ProjectPage:
+    return ProjectPage(labeling_config(classes, former), "<p>Draw.</p>")
 
 
 @pytest.fixture
@@ -89,6 +98,10 @@ def annotator(page: LabelingPage) -> Person:
 
 class TestLabelStudioTool(AnnotationToolContract):
     """The contract, on the real server."""
+
+
+class TestQueue(QueueRules):
+    """The rules of the queue, on the real server."""
 
 
 class TestConnecting:
@@ -151,8 +164,8 @@ class TestChangingClasses:
         annotator.submit(tasks[1], [DENT])
         former = FormerNames({"dent": "ding"})
         project_id = tool.identity().project_id
-        assert set_labels(server.base_url, server.token, project_id, ("scratch", "ding"), former)
-        assert not set_labels(server.base_url, server.token, project_id, ("scratch", "ding"), former)
+        assert set_labels(server.base_url, server.token, project_id, page_of(("scratch", "ding"), former))
+        assert not set_labels(server.base_url, server.token, project_id, page_of(("scratch", "ding"), former))
         renamed = LabelStudioTool(server.base_url, server.token, project_id, former=former)
         assert [box.damage_class for review in renamed.reviews_since(None) for box in review.boxes] == ["ding"]
         # A prediction by the name that is shown would be dropped.
@@ -170,13 +183,52 @@ class TestChangingClasses:
         annotator.submit(tasks[2], [DENT, SCRATCH])
         before = list(tool.reviews_since(None))
         project_id, former = tool.identity().project_id, FormerNames(removed=("dent",))
-        assert set_labels(server.base_url, server.token, project_id, ("scratch",), former)
+        assert set_labels(server.base_url, server.token, project_id, page_of(("scratch",), former))
         without = LabelStudioTool(server.base_url, server.token, project_id, former=former)
         found = {review.image_id: review for review in without.reviews_since(None)}
         assert (found[1].verdict, found[1].boxes) == (Verdict.INCOMPLETE, ())
         assert [box.damage_class for box in found[2].boxes] == ["scratch"]
-        assert set_labels(server.base_url, server.token, project_id, ("scratch", "dent"), FormerNames())
+        assert set_labels(server.base_url, server.token, project_id, page_of(("scratch", "dent"), FormerNames()))
         assert list(tool.reviews_since(None)) == before
+
+
+class TestForm:
+    """What annotators say beside boxes, and what they are told."""
+
+    @pytest.fixture
+    def plan(self, plan: ProjectPlan) -> ProjectPlan:
+        return replace(plan, form=Form(has_severity=True))
+
+    def test_how_bad_a_damage_was_called_comes_back_with_its_box_and_can_be_switched_off_and_on(
+        self, server: RunningServer, plan: ProjectPlan, tool: LabelStudioTool, page: LabelingPage, annotator: Person
+    ) -> None:
+        tasks = tool.import_tasks(drafts(1, 2))
+        graded = (replace(DENT, severity="severe"), SCRATCH)
+        page.submit(tasks[1], _graded_regions(graded), 1.0)
+        (said,) = (review.boxes for review in tool.reviews_since(None))
+        assert_same_boxes(said, graded)
+        assert [box.severity for box in said] == ["severe", None]
+        # As a photo is sent back: the page shows what was drawn, with what was said of it.
+        sent = pre_annotation(tasks[2], 2, 1, 0.0, *graded)
+        assert tool.import_pre_annotations([replace(sent, severities=("severe", None))]) == 1
+        shown = annotator.shown(tasks[2])
+        assert_same_boxes(shown, graded)
+        assert [box.severity for box in shown] == ["severe", None]
+        for has_severity in (False, True, False):
+            form = Form(has_severity=has_severity)
+            wanted = ProjectPage(labeling_config(plan.classes, form=form), plan.instruction)
+            assert set_labels(server.base_url, server.token, tool.identity().project_id, wanted)
+            assert [r.boxes for r in tool.reviews_since(None)] == [said]
+            assert [box.severity for box in annotator.shown(tasks[2])] == ["severe", None]
+        assert connect(server.base_url, server.token, plan).project_id == tool.identity().project_id
+
+    def test_only_a_task_that_was_sent_back_has_a_note(self, tool: LabelStudioTool, page: LabelingPage) -> None:
+        first, *others = drafts(1, 2)
+        known = tool.import_tasks([first, *others])
+        again = tool.import_second_tasks([replace(first, note="the left door, please")], list(known.values()))
+        data = {task_id: page.open_task(task_id)["data"] for task_id in (*known.values(), again[1])}
+        assert {task_id for task_id, each in data.items() if "note" in each} == {again[1]}
+        assert data[again[1]]["note"] == "the left door, please"
 
 
 class TestServer:
@@ -225,7 +277,7 @@ class RunningBackend:
 def backend() -> Iterator[RunningBackend]:
     port = free_port()
     source = FakePreAnnotationSource({}, size_wh=SIZE_WH)
-    http = make_server("127.0.0.1", port, create_app(source), threaded=True)
+    http = make_server("127.0.0.1", port, create_app(source, password=BACKEND_PASSWORD), threaded=True)
     thread = threading.Thread(target=http.serve_forever)
     thread.start()
     yield RunningBackend(source, f"http://localhost:{port}")
@@ -236,7 +288,7 @@ def backend() -> Iterator[RunningBackend]:
 class TestMlBackend:
     @pytest.fixture
     def plan(self, plan: ProjectPlan, backend: RunningBackend) -> ProjectPlan:
-        return replace(plan, ml_backend_url=backend.url)
+        return replace(plan, ml_backend_url=backend.url, ml_backend_password=BACKEND_PASSWORD)
 
     def test_its_own_webhook_goes_and_ours_stays(
         self, server: RunningServer, plan: ProjectPlan, connection: Connection
@@ -277,6 +329,33 @@ class TestMlBackend:
         assert (task["id"], [p["result"] for p in task["predictions"]]) == (tasks[2], [[]])
         assert backend.source.calls == []
 
+    def test_it_lists_the_versions_to_who_has_the_password(
+        self, server: RunningServer, plan: ProjectPlan, connection: Connection, backend: RunningBackend
+    ) -> None:
+        session = LabelStudioSession(server.base_url, server.token)
+        path = f"api/ml/{connection.ml_backend_id}/versions"
+        backend.source.version = 3
+        assert session.request("GET", path, "list versions") == {"versions": ["3", "2", "1"]}
+        for wrong in (None, "another"):
+            with pytest.raises(ConflictError) as refused:
+                connect(server.base_url, server.token, replace(plan, ml_backend_password=wrong))
+            assert BACKEND_PASSWORD not in str(refused.value)
+        assert connect(server.base_url, server.token, plan) == connection
+        assert session.request("GET", path, "list versions") == {"versions": ["3", "2", "1"]}
+
+    def test_predictions_of_many_tasks_are_retrieved_by_one_question(
+        self, server: RunningServer, tool: LabelStudioTool, connection: Connection, backend: RunningBackend
+    ) -> None:
+        backend.source.version = 4
+        backend.source.detections = {i: (Detection("dent", 0.9, DENT.box),) for i in range(1, 41)}
+        backend.source.broken = {7: "cannot read"}
+        tasks = tool.import_tasks(drafts(*range(1, 41)))
+        session = LabelStudioSession(server.base_url, server.token)
+        params = {"id": "retrieve_tasks_predictions", "project": connection.project_id}
+        session.request("POST", "api/dm/actions/", "retrieve", params, selection((), list(tasks.values())))
+        assert len(backend.source.calls[0]) == 40
+        assert tool.count_pre_annotations(4, list(tasks.values())) == 40
+
 
 class TestSimulatedAnnotator:
     def test_it_works_until_the_queue_is_empty(self, tool: LabelStudioTool, page: LabelingPage) -> None:
@@ -291,11 +370,7 @@ class TestSimulatedAnnotator:
             ]
         )
         tool.bind_model_version(1)
-        truth = {
-            1: PhotoTruth(SIZE_WH, (DENT,)),
-            2: PhotoTruth(SIZE_WH, (SCRATCH,)),
-            3: PhotoTruth(SIZE_WH, ()),
-        }
+        truth = {1: PhotoTruth(SIZE_WH, (DENT,)), 2: PhotoTruth(SIZE_WH, (SCRATCH,)), 3: PhotoTruth(SIZE_WH, ())}
         report = annotate(page, truth.get, np.random.default_rng(3))
         assert report.task_ids == [tasks[1], tasks[2], tasks[3]]
         assert (report.accepted, report.rejected, report.drawn, report.clean) == (1, 1, 1, 1)
@@ -309,6 +384,13 @@ class TestSimulatedAnnotator:
         ]
         assert sum(review.lead_time_s or 0.0 for review in found.values()) == pytest.approx(report.seconds)
         assert found[1].boxes[0].box.as_tuple() == pytest.approx(DENT.box.as_tuple(), abs=0.01)
+
+
+def _graded_regions(boxes: Sequence[LabeledBox]) -> list[dict[str, object]]:
+    """Return the regions of boxes with what is said of them, as the editor submits both."""
+    regions = [to_region(f"r{n}", box, SIZE_WH) for n, box in enumerate(boxes)]
+    graded = zip(regions, boxes, strict=True)
+    return regions + [to_severity(region, box.severity) for region, box in graded if box.severity]
 
 
 def _webhooks(server: RunningServer, project_id: int) -> list[dict[str, object]]:

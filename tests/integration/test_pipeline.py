@@ -164,7 +164,7 @@ def finished_(site: Site) -> Finished:
     worker.wait()
     wait_until_gone(site.folder(request))
     told: list[tuple[float, str]] = []
-    result = site.runner().run(request, lambda share, message: told.append((share, message)), never)
+    result = site.runner().run(request, lambda share, message, detail=None: told.append((share, message)), never)
     return Finished(request, told, result)
 
 
@@ -296,7 +296,7 @@ def test_each_train_image_is_predicted_by_a_fold_that_left_it_out_and_a_finished
     folds = CloneFoldPredictor(site.root / "workspace", site.root / "folds", str(site.root / "remote"), environment)
     request = FoldRequest(site.tag, n_folds=2, seed=0, held_out=tuple(val))
     told: list[tuple[float, str]] = []
-    found = folds.predict(request, lambda share, message: told.append((share, message)), never)
+    found = folds.predict(request, lambda share, message, detail=None: told.append((share, message)), never)
     assert set(found) == train | val
     assert any(text.startswith("fold 2 of 2") for _, text in told)
 

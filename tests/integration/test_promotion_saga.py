@@ -57,10 +57,11 @@ def promotions(world: LoopWorld) -> list[tuple[int, PromotionReason]]:
 
 
 def shown(world: LoopWorld) -> dict[int, set[int]]:
-    """Return the versions of the predictions on each task of the open round that waits for a human."""
-    tasks = world.outside.tool._tasks
+    """Return the version that each waiting task of the open round shows: the bound one, else those that it has."""
+    tool = world.outside.tool
     waiting = [item for item in world.items(2) if item.state is ItemState.SENT]
-    return {item.image_id: set(tasks[item.task_id or 0].predictions) for item in waiting}
+    stored = {item.image_id: set(tool._tasks[item.task_id or 0].predictions) for item in waiting}
+    return {image_id: found & {tool.model_version} or found for image_id, found in stored.items()}
 
 
 # --- to the end ------------------------------------------------------------------------------------------------
@@ -83,7 +84,9 @@ def test_a_rollback_is_followed_as_a_promotion_is_and_drafts_stay_as_they_are(wo
     number = roll_back(world)
     world.settle()
     assert (world.champion(), world.outside.registry.alias, world.outside.tool.model_version) == (1, "100", 1)
-    assert shown(world) == {drafted.image_id: {2}, untouched.image_id: {1}}
+    # The tool serves by the bound version; what a task was given before stays in it, drafted or not.
+    assert shown(world) == {drafted.image_id: {1}, untouched.image_id: {1}}
+    assert (drafted.task_id or 0) not in world.outside.tool.untouched([drafted.task_id or 0])
     assert list(steps(world, number)) == [PromotionStep.RELEASE, *(s for s in STEPS[1:])]
 
 

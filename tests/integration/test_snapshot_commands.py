@@ -11,12 +11,13 @@ import pytest
 from typer.testing import CliRunner
 
 from damageloop.adapters.clock import SystemClock
+from damageloop.adapters.coco import read_coco
 from damageloop.adapters.dvc import DvcSnapshotStore
 from damageloop.adapters.images import FsspecImageStore, ImageLimits
 from damageloop.adapters.workspace import create_workspace
 from damageloop.bootstrap.database import SqlUnitOfWorkFactory
 from damageloop.cli.app import app
-from damageloop.domain.annotation import Annotation, LabeledBox, Verdict
+from damageloop.domain.annotation import Annotation, ImportedTruth, LabeledBox, Verdict
 from damageloop.domain.geometry import Box
 from damageloop.domain.image import Image, Origin
 from damageloop.domain.split import Split
@@ -84,6 +85,7 @@ def test_snapshots_are_checked_compared_laid_out_and_verified(home: Path, world:
     laid_out = run("checkout", "snapshot-0002", str(tmp_path / "set"), "--format", "yolo")
     assert (laid_out["images"], len(list((tmp_path / "set").rglob("*.jpg")))) == (6, 6)
     assert CliRunner().invoke(app, ["snapshot", "checkout", "2", str(tmp_path / "set")]).exit_code == 1
+    _same_as_export(tmp_path)
 
     assert [item["ok"] for item in run("verify")["snapshots"]] == [True, True]
     _over_http(home, world)
@@ -92,6 +94,27 @@ def test_snapshots_are_checked_compared_laid_out_and_verified(home: Path, world:
     shutil.rmtree(home / "dvc-remote")
     (broken,) = run("verify", "snapshot-0002", code=1)["snapshots"]
     assert len(broken["violations"]) == 2
+
+
+def _same_as_export(folder: Path) -> None:
+    """An export of a snapshot has its labels, and one without a snapshot those that count: here the newest's."""
+    for snapshot in ("1", "2"):
+        run("checkout", snapshot, str(folder / f"checked-out-{snapshot}"))
+        words = ["export", str(folder / f"exported-{snapshot}"), "--snapshot", snapshot]
+        assert CliRunner().invoke(app, words).exit_code == 0
+        assert _labels(folder / f"exported-{snapshot}") == _labels(folder / f"checked-out-{snapshot}")
+    assert CliRunner().invoke(app, ["export", str(folder / "now")]).exit_code == 0
+    assert _truths(folder / "now") == _truths(folder / "exported-2") != _truths(folder / "exported-1")
+
+
+def _labels(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (folder / "annotations").iterdir()}
+
+
+def _truths(folder: Path) -> dict[str, ImportedTruth]:
+    """Return what the files say in whatever order."""
+    files = (read_coco(path) for path in (folder / "annotations").iterdir())
+    return {name: truth for file in files for name, truth in file.truths.items()}
 
 
 def _over_http(home: Path, world: ApiWorld) -> None:

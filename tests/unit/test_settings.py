@@ -33,3 +33,18 @@ def test_a_surface_that_there_is_not_is_refused(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("DAMAGELOOP_API_SURFACE", "everything")
     with pytest.raises(InvalidInputError, match=r"^DAMAGELOOP_API_SURFACE"):
         Settings()
+
+
+@pytest.mark.parametrize(
+    ("url", "folder"),
+    [
+        ("", "home/images"),
+        ("/photos", "/photos"),
+        ("file:///photos", "/photos"),
+        ("s3://bucket/photos", None),
+        ("memory://photos", None),
+    ],
+)
+def test_images_have_a_folder_unless_they_lie_in_a_bucket(url: str, folder: str | None) -> None:
+    found = Settings(home=Path("home"), image_store_url=url).image_folder
+    assert found == (None if folder is None else Path(folder).absolute())

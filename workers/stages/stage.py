@@ -57,16 +57,17 @@ def run_stage(stage: Callable[[], None]) -> None:
         sys.exit(1)
 
 
-def tell(stage: str, share: float, message: str) -> None:
+def tell(stage: str, share: float, message: str, detail: dict[str, Any] | None = None) -> None:
     """Write how far the whole pipeline is, for whoever watches the file.
 
     Args:
         stage: Which stage speaks.
         share: How much of this stage is done, 0 to 1.
         message: What it is doing, in words.
+        detail: Figures for people who watch, such as the epoch and its loss.
     """
     begin, end = _SHARES[stage]
-    write_json(PROGRESS, {"share": round(begin + (end - begin) * share, 4), "message": message})
+    write_json(PROGRESS, {"share": round(begin + (end - begin) * share, 4), "message": message, "detail": detail})
 
 
 def write_json(path: Path, content: Any) -> None:

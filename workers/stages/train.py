@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import os
 import pickle
 import shutil
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +128,7 @@ class _BatchTeller:
     def __init__(self, n_epochs: int) -> None:
         self._n_epochs = n_epochs
         self._n_batches = 0
+        self._began: tuple[float, float] | None = None
 
     def __call__(self, trainer: Any) -> None:
         per_epoch = len(trainer.train_loader)
@@ -135,7 +138,19 @@ class _BatchTeller:
             return
         loss = sum(_losses(trainer).values())
         share = (trainer.epoch + in_epoch / per_epoch) / self._n_epochs
-        tell("train", share, f"epoch {trainer.epoch + 1} of {self._n_epochs}, loss {loss:.2f}")
+        detail = {"epoch": trainer.epoch + 1, "epochs": self._n_epochs, "seconds_left": self._seconds_left(share)}
+        # A loss that is no number ends the training soon, and JSON can't say it.
+        if math.isfinite(loss):
+            detail["loss"] = round(loss, 4)
+        tell("train", share, f"epoch {trainer.epoch + 1} of {self._n_epochs}, loss {loss:.2f}", detail)
+
+    def _seconds_left(self, share: float) -> int | None:
+        """Return how long the epochs still take by the pace since the first telling; a resumed one began later."""
+        now = time.monotonic()
+        if self._began is None:
+            self._began = (now, share)
+        began_at, began_share = self._began
+        return None if share <= began_share else round((now - began_at) * (1.0 - share) / (share - began_share))
 
 
 def _losses(trainer: Any) -> dict[str, float]:

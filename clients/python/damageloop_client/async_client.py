@@ -142,11 +142,27 @@ class AsyncDamageloopClient:
 
     async def get(self, path: str, **params: Any) -> Any:
         """Return the JSON of any other route, such as `/v1/rounds`."""
-        return await self._send(Call("GET", path, _as_it_is, params=params))
+        return await self._send(calls.other("GET", path, None, params))
 
     async def post(self, path: str, content: Any = None) -> Any:
         """Send JSON to any other route; it is not tried again once it was sent."""
-        return await self._send(Call("POST", path, _as_it_is, json=content))
+        return await self._send(calls.other("POST", path, content))
+
+    async def put(self, path: str, content: Any = None) -> Any:
+        """Replace what is there by JSON; sent twice it changes nothing more, so it is tried again."""
+        return await self._send(calls.other("PUT", path, content))
+
+    async def patch(self, path: str, content: Any = None) -> Any:
+        """Change a part of what is there; it is not tried again once it was sent."""
+        return await self._send(calls.other("PATCH", path, content))
+
+    async def delete(self, path: str, **params: Any) -> Any:
+        """Remove what is there, and return what the platform says of it; None where it says nothing."""
+        return await self._send(calls.other("DELETE", path, None, params))
+
+    async def get_bytes(self, path: str, **params: Any) -> bytes:
+        """Return a file of any route, such as `/v1/images/7/thumbnail`."""
+        return await self._send(calls.file(path, params))
 
     async def _send(self, call: Call[T]) -> T:
         attempt = 1
@@ -163,7 +179,3 @@ class AsyncDamageloopClient:
                     return calls.read_answer(call, response)
             await asyncio.sleep(pause)
             attempt += 1
-
-
-def _as_it_is(content: Any) -> Any:
-    return content

@@ -43,7 +43,7 @@ class Call(Generic[T]):
     @property
     def is_repeatable(self) -> bool:
         """Tell whether the request may be sent again when nobody knows what became of it."""
-        return self.method in ("GET", "HEAD", "DELETE") or self.idempotency_key is not None
+        return self.method in ("GET", "HEAD", "PUT", "DELETE") or self.idempotency_key is not None
 
     def arguments(self) -> dict[str, Any]:
         """Return what httpx takes to build the request."""
@@ -165,6 +165,18 @@ def results(batch_id: str, after: int | None, limit: int) -> Call[list[dict[str,
     return Call("GET", f"/v1/batches/{_segment(batch_id)}/results", _lines, params=params)
 
 
+def other(method: str, path: str, content: Any = None, params: Mapping[str, Any] | None = None) -> Call[Any]:
+    """Return the call for any other route, whose answer is JSON or nothing."""
+    given = {name: value for name, value in (params or {}).items() if value is not None}
+    return Call(method, path, _json_or_nothing, json=content, params=given)
+
+
+def file(path: str, params: Mapping[str, Any]) -> Call[bytes]:
+    """Return the call for a file, such as an image."""
+    given = {name: value for name, value in params.items() if value is not None}
+    return Call("GET", path, _file, params=given)
+
+
 def read_answer(call: Call[T], response: httpx.Response) -> T:
     """Return what an answer says.
 
@@ -174,7 +186,9 @@ def read_answer(call: Call[T], response: httpx.Response) -> T:
     """
     if response.is_success:
         try:
-            is_text = call.read in (_lines, _nothing)
+            if call.read is _file:
+                return call.read(response.content)
+            is_text = call.read in (_lines, _nothing, _json_or_nothing)
             return call.read(response.text if is_text else response.json())
         except (ValueError, KeyError, TypeError) as exc:
             raise UnexpectedAnswerError(f"{call.method} {call.path} was answered with something unknown.") from exc
@@ -203,6 +217,14 @@ def _lines(text: str) -> list[dict[str, Any]]:
 
 def _nothing(_text: str) -> None:
     return None
+
+
+def _file(content: bytes) -> bytes:
+    return content
+
+
+def _json_or_nothing(text: str) -> Any:
+    return json.loads(text) if text else None
 
 
 def _parts(photos: Iterable[Photo]) -> list[tuple[str, tuple[str, bytes]]]:

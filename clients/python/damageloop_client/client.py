@@ -137,11 +137,27 @@ class DamageloopClient:
 
     def get(self, path: str, **params: Any) -> Any:
         """Return the JSON of any other route, such as `/v1/rounds`."""
-        return self._send(Call("GET", path, _as_it_is, params=params))
+        return self._send(calls.other("GET", path, None, params))
 
     def post(self, path: str, content: Any = None) -> Any:
         """Send JSON to any other route; it is not tried again once it was sent."""
-        return self._send(Call("POST", path, _as_it_is, json=content))
+        return self._send(calls.other("POST", path, content))
+
+    def put(self, path: str, content: Any = None) -> Any:
+        """Replace what is there by JSON; sent twice it changes nothing more, so it is tried again."""
+        return self._send(calls.other("PUT", path, content))
+
+    def patch(self, path: str, content: Any = None) -> Any:
+        """Change a part of what is there; it is not tried again once it was sent."""
+        return self._send(calls.other("PATCH", path, content))
+
+    def delete(self, path: str, **params: Any) -> Any:
+        """Remove what is there, and return what the platform says of it; None where it says nothing."""
+        return self._send(calls.other("DELETE", path, None, params))
+
+    def get_bytes(self, path: str, **params: Any) -> bytes:
+        """Return a file of any route, such as `/v1/images/7/thumbnail`."""
+        return self._send(calls.file(path, params))
 
     def _send(self, call: Call[T]) -> T:
         attempt = 1
@@ -158,7 +174,3 @@ class DamageloopClient:
                     return calls.read_answer(call, response)
             time.sleep(pause)
             attempt += 1
-
-
-def _as_it_is(content: Any) -> Any:
-    return content

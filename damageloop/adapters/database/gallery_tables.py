@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Float, ForeignKey, String
+from sqlalchemy import Float, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from damageloop.adapters.database.base import Base
@@ -20,6 +20,7 @@ class PredictionClassRow(Base):
     """A class that a model version found on an image, with its highest score."""
 
     __tablename__ = "prediction_classes"
+    __table_args__ = (Index("ix_prediction_classes_score", "model_version", "damage_class", "top_score", "image_id"),)
     model_version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     damage_class: Mapped[str] = mapped_column(String(128), primary_key=True)
     image_id: Mapped[int] = mapped_column(ForeignKey("images.id"), primary_key=True, index=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, String, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from damageloop.adapters.database.base import Base
@@ -51,6 +51,23 @@ class SecondOpinionRow(Base):
     ended_at: Mapped[datetime | None]
     # Of a known item: the annotation that is the truth.
     known_annotation_id: Mapped[int | None]
+
+
+class KnownAnswerRow(Base):
+    """What an annotator said in the task of a known item: kept beside annotations, so that it is a label nowhere."""
+
+    __tablename__ = "known_answers"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    # The annotation tool's number of it.
+    external_id: Mapped[str] = mapped_column(String(64), unique=True)
+    image_id: Mapped[int] = mapped_column(ForeignKey("images.id"), index=True)
+    task_id: Mapped[int | None] = mapped_column(index=True)
+    verdict: Mapped[str] = mapped_column(String(16))
+    boxes: Mapped[list[Any]] = mapped_column(JSON)
+    annotator: Mapped[str]
+    lead_time_s: Mapped[float | None]
+    updated_at: Mapped[datetime]
+    is_deleted: Mapped[bool] = mapped_column(Boolean, default=False)
 
 
 class PromotionStepRow(Base):

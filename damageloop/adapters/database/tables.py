@@ -13,6 +13,18 @@ from damageloop.adapters.database.base import Base
 
 class ImageRow(Base):
     __tablename__ = "images"
+    __table_args__ = (
+        # Near-duplicates that joined vehicles: few among many.
+        Index(
+            "ix_images_joined",
+            "group_key",
+            sqlite_where=text("group_key != vehicle"),
+            postgresql_where=text("group_key != vehicle"),
+        ),
+        Index("ix_images_brightness", "brightness", "id"),
+        # Counts by split read this index alone.
+        Index("ix_images_status_split", "status", "split"),
+    )
     id: Mapped[int] = mapped_column(primary_key=True)
     sha256: Mapped[str] = mapped_column(String(64), index=True)
     source_sha256: Mapped[str] = mapped_column(String(64), unique=True)
@@ -80,7 +92,10 @@ class InboxRow(Base):
 
 class PredictionRow(Base):
     __tablename__ = "predictions"
-    __table_args__ = (UniqueConstraint("image_id", "model_version"),)
+    __table_args__ = (
+        UniqueConstraint("image_id", "model_version"),
+        Index("ix_predictions_score", "model_version", "top_score", "image_id"),
+    )
     id: Mapped[int] = mapped_column(primary_key=True)
     image_id: Mapped[int] = mapped_column(ForeignKey("images.id"))
     model_version: Mapped[int] = mapped_column(index=True)
@@ -117,7 +132,7 @@ class RoundRow(Base):
 
 class RoundItemRow(Base):
     __tablename__ = "round_items"
-    __table_args__ = (UniqueConstraint("round_id", "image_id"),)
+    __table_args__ = (UniqueConstraint("round_id", "image_id"), Index("ix_round_items_rank", "round_id", "rank"))
     id: Mapped[int] = mapped_column(primary_key=True)
     round_id: Mapped[int] = mapped_column(ForeignKey("rounds.id"))
     image_id: Mapped[int] = mapped_column(ForeignKey("images.id"), index=True)

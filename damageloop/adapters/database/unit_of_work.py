@@ -13,12 +13,15 @@ from sqlalchemy.orm import Session
 
 from damageloop.adapters.database.repositories.batches import SqlBatches
 from damageloop.adapters.database.repositories.changes import CLOCK
+from damageloop.adapters.database.repositories.data import SqlData
 from damageloop.adapters.database.repositories.feedback import SqlFeedback
+from damageloop.adapters.database.repositories.gallery import SqlGallery
 from damageloop.adapters.database.repositories.idempotency import SqlIdempotency
 from damageloop.adapters.database.repositories.image_requests import SqlImageRequests
 from damageloop.adapters.database.repositories.images import SqlImages
 from damageloop.adapters.database.repositories.jobs import SqlJobs
 from damageloop.adapters.database.repositories.keys import SqlFacts, SqlKeys
+from damageloop.adapters.database.repositories.known_items import SqlKnownItems
 from damageloop.adapters.database.repositories.label_errors import SqlLabelErrors
 from damageloop.adapters.database.repositories.models import SqlModels, SqlSnapshots
 from damageloop.adapters.database.repositories.predictions import SqlEvidence, SqlPredictions
@@ -34,11 +37,13 @@ from damageloop.adapters.database.repositories.subsets import SqlSubsets
 from damageloop.adapters.database.repositories.valuations import SqlValuations
 from damageloop.errors import InvalidInputError, UnavailableError
 from damageloop.ports import Clock
+from damageloop.ports.data import DataRepository
 from damageloop.ports.jobs import JobRepository
 from damageloop.ports.models import ModelRepository, SnapshotRepository
 from damageloop.ports.persistence import (
     EvidenceRepository,
     FactRepository,
+    GalleryRepository,
     ImageRepository,
     ImageRequestRepository,
     KeyRepository,
@@ -55,6 +60,7 @@ from damageloop.ports.pricing import (
 )
 from damageloop.ports.records import (
     AuditRepository,
+    KnownItemRepository,
     RedactionRepository,
     SecondOpinionRepository,
     TriggerRepository,
@@ -137,6 +143,7 @@ class SqlUnitOfWork:
     """Implements `UnitOfWork` on one SQLAlchemy session. A read-only one waits for no writer."""
 
     images: ImageRepository
+    gallery: GalleryRepository
     annotations: AnnotationRepository
     inbox: InboxRepository
     predictions: PredictionRepository
@@ -152,12 +159,14 @@ class SqlUnitOfWork:
     label_errors: LabelErrorRepository
     triggers: TriggerRepository
     second_opinions: SecondOpinionRepository
+    known_items: KnownItemRepository
     redactions: RedactionRepository
     audit: AuditRepository
     idempotency: IdempotencyRepository
     valuations: ValuationRepository
     feedback: FeedbackRepository
     batches: BatchRepository
+    data: DataRepository
 
     def __init__(self, engine: Engine, clock: Clock, read_only: bool = False) -> None:
         self._engine = reading(engine) if read_only else engine
@@ -168,6 +177,7 @@ class SqlUnitOfWork:
         self._session = session
         self._after_commit: list[Callable[[], None]] = []
         self.images = SqlImages(session, self._clock)
+        self.gallery = SqlGallery(session)
         self.annotations = SqlAnnotations(session)
         self.inbox = SqlInbox(session)
         self.predictions = SqlPredictions(session)
@@ -183,12 +193,14 @@ class SqlUnitOfWork:
         self.label_errors = SqlLabelErrors(session)
         self.triggers = SqlTriggers(session)
         self.second_opinions = SqlSecondOpinions(session)
+        self.known_items = SqlKnownItems(session)
         self.redactions = SqlRedactions(session)
         self.audit = SqlAudit(session)
         self.idempotency = SqlIdempotency(session)
         self.valuations = SqlValuations(session)
         self.feedback = SqlFeedback(session)
         self.batches = SqlBatches(session)
+        self.data = SqlData(session)
         return self
 
     def __exit__(

@@ -9,10 +9,12 @@ from typing import Any
 from label_studio_sdk import ImportApiRequest
 
 from damageloop.adapters.label_studio import regions
+from damageloop.adapters.label_studio.form import NOTE
 from damageloop.adapters.label_studio.pre_annotations import PreAnnotationStore
 from damageloop.adapters.label_studio.reviews import ReviewReader
 from damageloop.adapters.label_studio.session import (
     BATCH,
+    IMPORT_BATCH,
     ONCE,
     LabelStudioSession,
     as_text,
@@ -35,8 +37,9 @@ UNTOUCHED = (
 
 
 class LabelStudioTool:
-    """Implements `AnnotationTool` on one project. A task's data holds the image's address and id, nothing else.
+    """Implements `AnnotationTool` on one project.
 
+    A task's data holds the image's address and id, and the words of who sent it back; nothing else.
     Regions are read under the present names of their classes, and predictions written under the first ones.
     """
 
@@ -82,12 +85,11 @@ class LabelStudioTool:
 
     def existing(self, task_ids: Sequence[int]) -> set[int]:
         """Return those of the tasks that exist."""
-        found = (self._session.tasks(self._project_id, task_ids=chunk) for chunk in chunks(task_ids, BATCH))
-        return {task["id"] for tasks in found for task in tasks}
+        return {task_id for chunk in chunks(task_ids, BATCH) for task_id in self._passing((), chunk)}
 
     def import_pre_annotations(self, items: Sequence[PreAnnotation]) -> int:
         """Give each task exactly its item as the one prediction of the version; return how many tasks have it."""
-        for chunk in chunks(items, BATCH):
+        for chunk in chunks(items, IMPORT_BATCH):
             self._predictions.put(chunk)
         return sum(
             self.count_pre_annotations(version, [i.task_id for i in items if i.model_version == version])
@@ -113,11 +115,7 @@ class LabelStudioTool:
 
     def untouched(self, task_ids: Sequence[int]) -> set[int]:
         """Return the tasks that exist and that nobody has annotated, skipped or drafted."""
-        return {
-            task["id"]
-            for chunk in chunks(task_ids, BATCH)
-            for task in self._session.tasks(self._project_id, UNTOUCHED, chunk)
-        }
+        return {task_id for chunk in chunks(task_ids, BATCH) for task_id in self._passing(UNTOUCHED, chunk)}
 
     def withdraw(self, task_ids: Sequence[int]) -> None:
         """Delete those of the tasks that are untouched; Label Studio itself tests it in the same request."""
@@ -154,12 +152,18 @@ class LabelStudioTool:
         missing = [draft for image_id, draft in wanted.items() if image_id not in known]
         if missing:
             self._create(missing[0])
-            for chunk in chunks(missing[1:], BATCH):
+            for chunk in chunks(missing[1:], IMPORT_BATCH):
                 self._import(chunk)
             known = self._tasks_by_image(others)
         if absent := [image_id for image_id in wanted if image_id not in known]:
             raise UnavailableError(f"Label Studio holds no task for {len(absent)} imported images: {absent[:5]}.")
         return {image_id: known[image_id] for image_id in wanted}
+
+    def _passing(self, filters: Sequence[dict[str, Any]], task_ids: Sequence[int]) -> set[int]:
+        """Return those of the tasks that pass; where all do, as nearly always, it is enough to count them."""
+        if self._session.n_tasks(self._project_id, filters, task_ids).tasks == len(set(task_ids)):
+            return set(task_ids)
+        return {task["id"] for task in self._session.tasks(self._project_id, filters, task_ids)}
 
     def _delete(self, task_ids: Sequence[int], filters: Sequence[dict[str, Any]], what: str) -> None:
         """Delete those of the tasks that pass the filters, with all that is in them."""
@@ -205,4 +209,5 @@ class LabelStudioTool:
 
 
 def _task_data(draft: TaskDraft) -> dict[str, Any]:
-    return {regions.IMAGE: f"/data/local-files/?d={draft.store_key}", "image_id": draft.image_id}
+    data: dict[str, Any] = {regions.IMAGE: f"/data/local-files/?d={draft.store_key}", "image_id": draft.image_id}
+    return {**data, NOTE: draft.note} if draft.note else data

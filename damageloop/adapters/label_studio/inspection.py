@@ -44,6 +44,7 @@ class ProjectState:
     webhooks: tuple[WebhookState, ...]
     ml_backends: tuple[MlBackendState, ...]
     label_config: str = ""
+    instruction: str = ""
 
 
 def inspect(base_url: str, token: str, project_id: int) -> ProjectState:
@@ -58,6 +59,7 @@ def inspect(base_url: str, token: str, project_id: int) -> ProjectState:
         settings={name: getattr(project, name, None) for name in PROJECT_SETTINGS},
         model_version=str(project.model_version or ""),
         label_config=str(project.label_config or ""),
+        instruction=str(project.expert_instruction or ""),
         webhooks=tuple(_webhook(each) for each in webhooks),
         ml_backends=tuple(_ml_backend(each) for each in ml_backends),
     )

@@ -10,7 +10,15 @@ from typing import Any
 from label_studio_sdk import PredictionRequest
 
 from damageloop.adapters.label_studio import regions
-from damageloop.adapters.label_studio.session import ONCE, LabelStudioSession, selection, translated, where
+from damageloop.adapters.label_studio.session import (
+    BATCH,
+    ONCE,
+    LabelStudioSession,
+    chunks,
+    selection,
+    translated,
+    where,
+)
 from damageloop.domain.labels import NO_FORMER_NAMES, FormerNames
 from damageloop.domain.prediction import PreAnnotation
 from damageloop.errors import NotFoundError, UnavailableError
@@ -52,7 +60,7 @@ class PreAnnotationStore:
         Raises:
             UnavailableError: If Label Studio took fewer than were sent.
         """
-        versions = self._versions([item.task_id for item in items])
+        versions = self._listed(items)
         present = [i.task_id for i in items if i.task_id in versions and versions[i.task_id].hold(i.model_version)]
         stored = self._stored(present)
         surplus: list[int] = []
@@ -69,6 +77,12 @@ class PreAnnotationStore:
     def count(self, model_version: int, task_ids: Sequence[int]) -> int:
         """Return how many of the tasks hold exactly one prediction of the version."""
         version = str(model_version)
+        held = self._session.n_tasks(self._project_id, [_holds(model_version)], task_ids)
+        if held == (0, 0):
+            return 0
+        if held == (len(task_ids), len(task_ids)) and self._is_unmistakable(version):
+            # As many tasks as predictions, and none without one of the version.
+            return len(task_ids)
         listed = self._versions(task_ids)
         repeated = self._stored([t for t, versions in listed.items() if versions.is_repeated])
         once = [predictions for predictions in repeated.values() if _versions_of(predictions).count(version) == 1]
@@ -96,6 +110,21 @@ class PreAnnotationStore:
         self._send(kept)
         return len(stored) - len(kept)
 
+    def _is_unmistakable(self, version: str) -> bool:
+        """Tell whether no other version of the project has this one in its name, as 12 has 2."""
+        path = f"api/projects/{self._project_id}/model-versions/"
+        known = self._session.request("GET", path, f"list the versions of project {self._project_id}")
+        return not any(version in other for other in known if other != version)
+
+    def _listed(self, items: Sequence[PreAnnotation]) -> dict[int, Versions]:
+        """Return the versions of those tasks that may hold the version that they are to get; of new ones nothing."""
+        found: dict[int, Versions] = {}
+        for version in {item.model_version for item in items}:
+            for chunk in chunks([item.task_id for item in items if item.model_version == version], BATCH):
+                if self._session.n_tasks(self._project_id, [_holds(version)], chunk).tasks:
+                    found |= self._versions(chunk)
+        return found
+
     def _versions(self, task_ids: Sequence[int]) -> dict[int, Versions]:
         tasks = self._session.tasks(self._project_id, [LIST_VERSIONS], task_ids)
         return {task["id"]: Versions.of(task) for task in tasks}
@@ -103,7 +132,8 @@ class PreAnnotationStore:
     def _stored(self, task_ids: Sequence[int]) -> dict[int, list[Stored]]:
         if not task_ids:
             return {}
-        tasks = self._session.tasks(self._project_id, task_ids=task_ids, is_full=True)
+        parts = chunks(task_ids, BATCH)
+        tasks = (t for part in parts for t in self._session.tasks(self._project_id, task_ids=part, is_full=True))
         return {task["id"]: task["predictions"] for task in tasks}
 
     def _send(self, predictions: list[Stored]) -> None:
@@ -125,6 +155,11 @@ class PreAnnotationStore:
                     self._session.sdk.predictions.delete(prediction_id)
             except NotFoundError:
                 continue
+
+
+def _holds(model_version: int) -> dict[str, Any]:
+    """Return a filter that every task with a prediction of the version passes, and with one of 12 or 21 for 2."""
+    return where("predictions_model_versions", "contains", "List", [str(model_version)])
 
 
 def _divided(stored: Sequence[Stored], wanted: Stored) -> tuple[list[int], list[int]]:

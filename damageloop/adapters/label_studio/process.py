@@ -11,6 +11,11 @@ TASK_LOCK_S = 1800
 # The default list refuses every private address, the ML backend's and our webhook's too. Without it these stay
 # refused: link-local addresses (metadata services of clouds), "this network", multicast and reserved ranges.
 BANNED_SUBNETS = ("0.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4", "fe80::/10", "ff00::/8")
+# Off by default, an import of predictions counts all tasks of the project anew, and a list of tasks all predictions.
+FAST_IMPORTS = (
+    "fflag_fix_back_4620_memory_efficient_predictions_import_08012025_short",
+    "fflag_fix_back_optic_1407_optimize_tasks_api_pagination_counts",
+)
 # The server reads names without a prefix too (HOST, PORT, DEBUG, USERNAME, DATABASE_NAME, ...), so that only what
 # a process needs to run is handed on.
 INHERITED = (
@@ -104,5 +109,6 @@ def _files(plan: ServerPlan) -> dict[str, str]:
         "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT": str(plan.document_root),
         "LABEL_STUDIO_HOST": plan.public_url,
         "TASK_LOCK_TTL": str(TASK_LOCK_S),
+        **dict.fromkeys(FAST_IMPORTS, "true"),
         "PYTHONUNBUFFERED": "1",
     }

@@ -1,4 +1,4 @@
-"""Label Studio's JSON and labeling configuration: the only place that knows its region format.
+"""Label Studio's JSON: the only place that knows its region format.
 
 Boxes go out and come in as canonical pixels; the percent format exists only here, through `domain/geometry.py`.
 """
@@ -6,16 +6,16 @@ Boxes go out and come in as canonical pixels; the percent format exists only her
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from itertools import cycle
-from string import ascii_lowercase
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import zip_longest
 from typing import Any
-from xml.etree import ElementTree
 
 from damageloop.domain.annotation import LabeledBox, Verdict, current_boxes
 from damageloop.domain.geometry import Box, from_percent, to_percent
-from damageloop.domain.labels import NO_DAMAGE, NO_FORMER_NAMES, UNUSABLE, FormerNames, class_color
+from damageloop.domain.labels import NO_DAMAGE, NO_FORMER_NAMES, UNUSABLE, FormerNames
 from damageloop.domain.prediction import Detection, PreAnnotation
+from damageloop.domain.severity import Severity
 from damageloop.errors import InvalidInputError
 
 LABEL = "label"
@@ -23,16 +23,14 @@ IMAGE = "image"
 VERDICT = "verdict"
 RECTANGLE = "rectanglelabels"
 CHOICES = "choices"
-# Where an annotator says why an image was skipped or can't be used; it is about no damage.
+# Where an annotator says why an image was skipped or can't be used, by choosing and by writing; about no damage.
+WHY = "why"
 REASON = "reason"
 TEXT = "text"
+# How bad the damage of one box is: a region of its own that has the id of the box.
+SEVERITY = "severity"
+SEVERITIES = frozenset(severity.value for severity in Severity)
 MAX_NOTE_LENGTH = 1000
-
-# Keys that the editor does not use for its own tools; classes beyond them get none.
-CLASS_HOTKEYS = "12345678qwasdfgtyijkl"
-CHOICE_HOTKEYS = {NO_DAMAGE: "9", UNUSABLE: "0"}
-# Of classes that were removed: on old regions only, for nobody can choose them.
-REMOVED_COLOR = "#9E9E9E"
 
 
 class UnreadableRegionError(InvalidInputError):
@@ -41,80 +39,20 @@ class UnreadableRegionError(InvalidInputError):
     code = "unreadable_region"
 
 
-def labeling_config(classes: Sequence[str], former: FormerNames = NO_FORMER_NAMES) -> str:
-    """Return the labeling configuration: choices and labels above the image, a color and a hotkey for each class.
-
-    Below the image the choices would fall under the page's footer on a common screen. A renamed class keeps its first
-    name as alias, which is what Label Studio writes, so that old and new regions are one class there. A removed one
-    stays as a label that is not offered, so that old regions keep their name.
-    """
-    view = ElementTree.Element("View")
-    choices = ElementTree.SubElement(
-        view, "Choices", name=VERDICT, toName=IMAGE, choice="single", showInline="true", required="false"
-    )
-    for value, hotkey in CHOICE_HOTKEYS.items():
-        ElementTree.SubElement(choices, "Choice", value=value, hotkey=hotkey)
-    labels = ElementTree.SubElement(
-        view,
-        "RectangleLabels",
-        name=LABEL,
-        toName=IMAGE,
-        showInline="true",
-        strokeWidth="2",
-        canRotate="false",
-    )
-    for index, name in enumerate(classes):
-        label = ElementTree.SubElement(labels, "Label", value=name, background=class_color(index))
-        if index < len(CLASS_HOTKEYS):
-            label.set("hotkey", CLASS_HOTKEYS[index])
-        if former.written(name) != name:
-            label.set("alias", former.written(name))
-    for name, letter in zip(former.removed, cycle(ascii_lowercase)):
-        # Without a hotkey of its own the editor gives it a plain digit, and a slip would draw the class again.
-        ElementTree.SubElement(
-            labels,
-            "Label",
-            value=name,
-            background=REMOVED_COLOR,
-            visible="false",
-            hotkey=f"ctrl+alt+shift+{letter}",
-        )
-    ElementTree.SubElement(
-        view,
-        "TextArea",
-        name=REASON,
-        toName=IMAGE,
-        rows="1",
-        maxSubmissions="1",
-        editable="true",
-        required="false",
-        placeholder="Why skipped or unusable (Enter keeps it)",
-    )
-    ElementTree.SubElement(
-        view,
-        "Image",
-        name=IMAGE,
-        value=f"${IMAGE}",
-        zoom="true",
-        zoomControl="true",
-        brightnessControl="true",
-        contrastControl="true",
-        rotateControl="false",
-    )
-    return ElementTree.tostring(view, encoding="unicode")
-
-
 def to_prediction(item: PreAnnotation, former: FormerNames = NO_FORMER_NAMES) -> dict[str, Any]:
     """Return the prediction that Label Studio stores: it serves the lowest `score` of the bound version first.
 
     No detections give `"result": []`, which shows nothing and still holds the task's place in the queue. Label Studio
-    refuses a prediction by the name that is shown where a class has an alias.
+    refuses a prediction by the name that is shown where a class has an alias. How bad a person called a damage comes
+    with it, where the boxes are an annotation that was sent back.
     """
-    return {
-        "model_version": str(item.model_version),
-        "score": item.rank_score,
-        "result": [_region(n, detection, item.size_wh, former) for n, detection in enumerate(item.detections)],
-    }
+    regions = []
+    for number, (detection, severity) in enumerate(zip_longest(item.detections, item.severities)):
+        region = _region(number, detection, item.size_wh, former)
+        regions.append(region)
+        if severity is not None:
+            regions.append(to_severity(region, severity))
+    return {"model_version": str(item.model_version), "score": item.rank_score, "result": regions}
 
 
 def to_region(region_id: str, labeled: LabeledBox, size_wh: tuple[int, int]) -> dict[str, Any]:
@@ -137,6 +75,13 @@ def to_region(region_id: str, labeled: LabeledBox, size_wh: tuple[int, int]) -> 
             RECTANGLE: [labeled.damage_class],
         },
     }
+
+
+def to_severity(region: Mapping[str, Any], severity: str) -> dict[str, Any]:
+    """Return what says how bad the damage of a region is, as the editor submits it: under the id of the region."""
+    place = {key: value for key, value in region["value"].items() if key != RECTANGLE}
+    said = {key: value for key, value in region.items() if key != "score"}
+    return {**said, "from_name": SEVERITY, "type": CHOICES, "value": {**place, CHOICES: [severity]}}
 
 
 def to_choice(choice: str) -> dict[str, Any]:
@@ -174,33 +119,62 @@ def parse_annotation(
     """
     if annotation.get("was_cancelled"):
         return Verdict.SKIPPED, ()
-    regions = [region for region in annotation.get("result") or [] if region.get("from_name") != REASON]
     try:
-        found = [_labeled_box(region) for region in regions if region.get("type") != CHOICES]
+        drawn = _drawn(annotation)
     except UnreadableRegionError:
         return Verdict.INCOMPLETE, ()
-    drawn = tuple(box for box in found if box is not None)
     boxes = current_boxes(drawn, former)
     if drawn:
         return (Verdict.DAMAGED if boxes else Verdict.INCOMPLETE), boxes
-    chosen = {choice for region in regions for choice in (region.get("value") or {}).get(CHOICES, ())}
+    chosen = _chosen(annotation)
     if UNUSABLE in chosen:
         return Verdict.UNUSABLE, ()
     return (Verdict.CLEAN if NO_DAMAGE in chosen else Verdict.INCOMPLETE), ()
 
 
-def parse_note(annotation: Mapping[str, Any]) -> str | None:
-    """Return why the annotator skipped the image or can't use it: what was written or chosen under `reason`, or None.
+def is_blank(annotation: Mapping[str, Any]) -> bool:
+    """Tell whether somebody submitted it without a box and without a choice.
 
-    Label Studio sends what was written with a skip, too. Several lines are joined by "; ".
+    It is then INCOMPLETE. So is one whose boxes are all of removed classes, but that one said something.
     """
-    values = [r.get("value") or {} for r in annotation.get("result") or [] if r.get("from_name") == REASON]
+    try:
+        is_silent = not _drawn(annotation) and not _chosen(annotation) & {NO_DAMAGE, UNUSABLE}
+    except UnreadableRegionError:
+        return False
+    return is_silent and not annotation.get("was_cancelled")
+
+
+def parse_note(annotation: Mapping[str, Any]) -> str | None:
+    """Return why the annotator skipped the image or can't use it: what was chosen or written, or None.
+
+    Label Studio sends it with a skip, too. Several lines are joined by "; ".
+    """
+    said = annotation.get("result") or []
+    values = [r.get("value") or {} for name in (WHY, REASON) for r in said if r.get("from_name") == name]
     lines = [line for value in values for key in (TEXT, CHOICES) for line in _lines(value.get(key))]
     return "; ".join(lines)[:MAX_NOTE_LENGTH] or None
 
 
 def _lines(said: Any) -> list[str]:
     return [str(line).strip() for line in (said if isinstance(said, list) else [said]) if line and str(line).strip()]
+
+
+def _drawn(annotation: Mapping[str, Any]) -> tuple[LabeledBox, ...]:
+    """Return the boxes with what was said of each. Raises UnreadableRegionError for a region that is no box."""
+    regions = [r for r in annotation.get("result") or [] if r.get("from_name") not in (REASON, WHY)]
+    graded = {r.get("id"): _severity(r) for r in regions if r.get("from_name") == SEVERITY}
+    found = [(r, _labeled_box(r)) for r in regions if r.get("type") != CHOICES]
+    return tuple(replace(box, severity=graded.get(region.get("id"))) for region, box in found if box is not None)
+
+
+def _severity(region: Mapping[str, Any]) -> str | None:
+    said = (region.get("value") or {}).get(CHOICES) or (None,)
+    return str(said[0]) if said[0] in SEVERITIES else None
+
+
+def _chosen(annotation: Mapping[str, Any]) -> set[str]:
+    regions = [r for r in annotation.get("result") or [] if r.get("from_name") not in (REASON, WHY, SEVERITY)]
+    return {choice for region in regions for choice in (region.get("value") or {}).get(CHOICES, ())}
 
 
 def _region(number: int, detection: Detection, size_wh: tuple[int, int], former: FormerNames) -> dict[str, Any]:

@@ -96,4 +96,5 @@ def _review(task: Task, annotation: Mapping[str, Any], former: FormerNames) -> E
         lead_time_s=annotation.get("lead_time"),
         updated_at=datetime.fromisoformat(annotation["updated_at"]).astimezone(UTC),
         note=regions.parse_note(annotation),
+        is_blank=regions.is_blank(annotation),
     )

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -27,6 +27,8 @@ Filter = dict[str, Any]
 PAGE_SIZE = 500
 # Tasks that one request names: a list of ids makes the address long.
 BATCH = 250
+# Tasks or predictions that one request brings: a server without our flags recounts the project at each request.
+IMPORT_BATCH = 1000
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 RETRYABLE = frozenset({408, 429})
 # The client repeats a failed request by itself, which would import the same tasks twice.
@@ -92,6 +94,16 @@ class LabelStudioSession:
                 return
             last_id = page[-1]["id"]
 
+    def n_tasks(self, project_id: int, filters: Sequence[Filter] = (), task_ids: Sequence[int] | None = None) -> Totals:
+        """Return how many of the tasks pass every filter: a tenth of the time of a list.
+
+        A filter by predictions counts a task once for each of them.
+        """
+        query = selection(filters, task_ids)
+        params = {"project": project_id, "page_size": 1, "fields": "task_only", "query": json.dumps(query)}
+        answer = self.request("GET", "api/tasks/", f"count tasks of project {project_id}", params)
+        return Totals(int(answer["total"]), int(answer["total_predictions"]))
+
     def _page(
         self, project_id: int, filters: list[Filter], task_ids: Sequence[int] | None, is_full: bool
     ) -> list[dict[str, Any]]:
@@ -108,14 +120,23 @@ class LabelStudioSession:
         return page
 
 
+class Totals(NamedTuple):
+    """How many tasks, and how many predictions they hold."""
+
+    tasks: int
+    predictions: int
+
+
 def where(field: str, operator: str, kind: str, value: Any) -> Filter:
     """Return a filter of Label Studio's task list, such as `where("total_annotations", "equal", "Number", 0)`."""
     return {"filter": f"filter:tasks:{field}", "operator": operator, "type": kind, "value": value}
 
 
-def selection(filters: Sequence[Filter], task_ids: Sequence[int] | None = None) -> dict[str, Any]:
-    """Return the part of a query that says which tasks: those of `task_ids` that pass every filter."""
-    query: dict[str, Any] = {"filters": {"conjunction": "and", "items": list(filters)}}
+def selection(
+    filters: Sequence[Filter], task_ids: Sequence[int] | None = None, conjunction: str = "and"
+) -> dict[str, Any]:
+    """Return the part of a query that says which tasks: those of `task_ids` that pass every filter (`or`: any)."""
+    query: dict[str, Any] = {"filters": {"conjunction": conjunction, "items": list(filters)}}
     if task_ids is not None:
         query["selectedItems"] = {"all": False, "included": list(task_ids)}
     return query

@@ -11,13 +11,15 @@ from typing import Any
 import httpx
 from label_studio_sdk.types import Webhook
 
-from damageloop.adapters.label_studio.regions import labeling_config
+from damageloop.adapters.label_studio.form import Form, labeling_config
 from damageloop.adapters.label_studio.session import ONCE, LabelStudioSession, as_text, translated
+from damageloop.adapters.label_studio.views import ensure_views
 from damageloop.domain.labels import NO_FORMER_NAMES, FormerNames
 from damageloop.errors import UnavailableError
 from damageloop.ports import ToolIdentity
 
 TITLE = "damageloop"
+EXAMPLES_TITLE = "damageloop examples"
 SAMPLING = "Uncertainty sampling"
 SECRET_HEADER = "X-Damageloop-Webhook-Secret"  # noqa: S105 - the name of a header
 EVENTS = (
@@ -37,8 +39,12 @@ PROJECT_SETTINGS: Mapping[str, Any] = {
     # Either would call the ML backend inside a page load or an annotator's save.
     "evaluate_predictions_automatically": False,
     "min_annotations_to_start_training": 0,
+    # Whoever begins to label reads first what is to be drawn.
+    "show_instruction": True,
 }
 POLL_S = 0.5
+# As ml_backend expects it.
+ML_BACKEND_USER = "damageloop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,9 @@ class ProjectPlan:
         storage_dir: Folder of the images, strictly below the server's document root; it must exist.
         webhook_url: Where events go; a host without a dot is refused, except `localhost`.
         ml_backend_url: None leaves the ML backend as it is; else the backend must answer now.
+        form: What annotators can say beside boxes.
+        instruction: What they read before they begin, as HTML.
+        examples_dir: Folder of the pictures in it, as `storage_dir`.
     """
 
     classes: tuple[str, ...]
@@ -56,8 +65,24 @@ class ProjectPlan:
     webhook_url: str
     webhook_secret: str = field(repr=False)
     ml_backend_url: str | None = None
+    ml_backend_password: str | None = field(default=None, repr=False)
     title: str = TITLE
     former: FormerNames = NO_FORMER_NAMES
+    form: Form = field(default_factory=Form)
+    instruction: str = ""
+    examples_dir: Path | None = None
+
+    @property
+    def page(self) -> ProjectPage:
+        return ProjectPage(labeling_config(self.classes, self.former, self.form), self.instruction)
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectPage:
+    """What a project shows its annotators: the labeling configuration, and the instruction as HTML."""
+
+    config: str
+    instruction: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,57 +126,63 @@ def connect(base_url: str, token: str, plan: ProjectPlan) -> Connection:
     """
     session = LabelStudioSession(base_url, token)
     identity = _ensure_project(session, plan)
+    if plan.examples_dir is not None:
+        _ensure_storage(session, identity.project_id, plan.examples_dir, EXAMPLES_TITLE)
+    ensure_views(session, identity.project_id)
     return Connection(
         identity=identity,
         storage_id=_ensure_storage(session, identity.project_id, plan.storage_dir),
-        ml_backend_id=_ensure_ml_backend(session, identity.project_id, plan.ml_backend_url),
+        ml_backend_id=_ensure_ml_backend(session, identity.project_id, plan),
         webhook_id=_ensure_webhook(session, identity.project_id, plan),
     )
 
 
 def _ensure_project(session: LabelStudioSession, plan: ProjectPlan) -> ToolIdentity:
-    config = labeling_config(plan.classes, plan.former)
+    config = plan.page.config
     with translated(f"find or create project {plan.title!r}"):
         listed: list[Any] = session.sdk.projects.list(title=plan.title, page_size=1000).items or []
         # The title filter also finds longer titles; of several projects the oldest one is ours.
         same = sorted((p for p in listed if p.title == plan.title), key=lambda p: int(p.id))
         project: Any = same[0] if same else session.sdk.projects.create(title=plan.title, label_config=config)
-    _configure(session, project.id, config)
+    _configure(session, project.id, plan.page)
     return ToolIdentity(project.id, as_text(project.created_at))
 
 
-def set_labels(base_url: str, token: str, project_id: int, classes: Sequence[str], former: FormerNames) -> bool:
-    """Make the project offer these classes; return whether it offered others before. Nothing else is changed.
+def set_labels(base_url: str, token: str, project_id: int, page: ProjectPage) -> bool:
+    """Make the project show this page; return whether it offered something else before. Nothing else is changed.
 
     Raises:
         ConflictError: If Label Studio refuses the token or the configuration.
         UnavailableError: If it does not answer.
     """
-    session, config = LabelStudioSession(base_url, token), labeling_config(classes, former)
+    session = LabelStudioSession(base_url, token)
     with translated(f"set the labels of project {project_id}"):
-        if session.sdk.projects.get(project_id, request_options=ONCE).label_config == config:
-            return False
-        session.sdk.projects.update(project_id, label_config=config, request_options=ONCE)
-    return True
+        wanted = _differing(session.sdk.projects.get(project_id, request_options=ONCE), page)
+        if wanted:
+            session.sdk.projects.update(project_id, **wanted, request_options=ONCE)
+    return "label_config" in wanted
 
 
-def _configure(session: LabelStudioSession, project_id: int, config: str) -> None:
-    wanted = dict(PROJECT_SETTINGS)
+def _configure(session: LabelStudioSession, project_id: int, page: ProjectPage) -> None:
     with translated(f"configure project {project_id}"):
-        # Label Studio checks a new configuration against all annotations, so it is sent only when it differs.
-        if session.sdk.projects.get(project_id).label_config != config:
-            wanted["label_config"] = config
-        session.sdk.projects.update(project_id, **wanted)
+        wanted = _differing(session.sdk.projects.get(project_id), page)
+        session.sdk.projects.update(project_id, **{**PROJECT_SETTINGS, **wanted})
 
 
-def _ensure_storage(session: LabelStudioSession, project_id: int, folder: Path) -> int:
+def _differing(project: Any, page: ProjectPage) -> dict[str, Any]:
+    """Return what to send: Label Studio checks a configuration against all annotations, so only when it differs."""
+    wanted = {"label_config": page.config, "expert_instruction": page.instruction}
+    return {name: value for name, value in wanted.items() if (getattr(project, name, None) or "") != value}
+
+
+def _ensure_storage(session: LabelStudioSession, project_id: int, folder: Path, title: str = TITLE) -> int:
     with translated(f"connect the image folder to project {project_id}"):
         storages = session.sdk.import_storage.local
         present = list(storages.list(project=project_id))
         fitting = [s for s in present if s.path and Path(s.path) == folder]
         # One of ours with another folder is from before the home was moved.
-        ours = [s for s in present if s.title == TITLE]
-        wanted: dict[str, Any] = {"project": project_id, "path": str(folder), "title": TITLE, "use_blob_urls": False}
+        ours = [s for s in present if s.title == title]
+        wanted: dict[str, Any] = {"project": project_id, "path": str(folder), "title": title, "use_blob_urls": False}
         if not fitting and not ours:
             return _id_of(storages.create(**wanted))
         kept = _id_of((fitting or ours)[0])
@@ -163,18 +194,28 @@ def _ensure_storage(session: LabelStudioSession, project_id: int, folder: Path) 
     return kept
 
 
-def _ensure_ml_backend(session: LabelStudioSession, project_id: int, url: str | None) -> int | None:
-    if url is None:
+def _ensure_ml_backend(session: LabelStudioSession, project_id: int, plan: ProjectPlan) -> int | None:
+    if plan.ml_backend_url is None:
         return None
+    url, wanted = plan.ml_backend_url, _ml_backend_settings(plan)
     with translated(f"connect the ML backend {url} to project {project_id}"):
         known = [b for b in session.sdk.ml.list(project=project_id) if b.title == TITLE]
         if not known:
-            return _id_of(session.sdk.ml.create(project=project_id, url=url, title=TITLE, is_interactive=False))
-        if known[0].url != url:
-            session.sdk.ml.update(known[0].id, project=project_id, url=url, title=TITLE)
+            return _id_of(session.sdk.ml.create(project=project_id, is_interactive=False, **wanted))
+        # Label Studio never tells the password that it has.
+        if known[0].url != url or known[0].auth_method != wanted["auth_method"] or plan.ml_backend_password:
+            session.sdk.ml.update(known[0].id, project=project_id, **wanted)
         for repeated in known[1:]:
             session.sdk.ml.delete(repeated.id)
     return _id_of(known[0])
+
+
+def _ml_backend_settings(plan: ProjectPlan) -> dict[str, Any]:
+    wanted: dict[str, Any] = {"url": plan.ml_backend_url, "title": TITLE, "auth_method": "NONE"}
+    if plan.ml_backend_password is None:
+        return wanted
+    password = {"basic_auth_user": ML_BACKEND_USER, "basic_auth_pass": plan.ml_backend_password}
+    return wanted | {"auth_method": "BASIC_AUTH"} | password
 
 
 def _ensure_webhook(session: LabelStudioSession, project_id: int, plan: ProjectPlan) -> int:

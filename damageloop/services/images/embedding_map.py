@@ -14,6 +14,7 @@ import numpy as np
 from damageloop.domain.annotation import Annotation
 from damageloop.domain.image import Image, ImageStatus
 from damageloop.domain.job import Job, JobKind, JobRequest
+from damageloop.domain.polygon import points_inside
 from damageloop.domain.round import ItemState
 from damageloop.errors import ConflictError, InvalidInputError
 from damageloop.params import Params
@@ -54,11 +55,24 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingMap:
-    """A whole map; `hash` is the same for the same source, images and parameters."""
+    """A map; `hash` is the same for the same source, images and parameters.
+
+    Attributes:
+        points: All of `n_points`, or a part of them drawn at random.
+    """
 
     source: str
     hash: str
     points: tuple[Point, ...]
+    n_points: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outlined:
+    """What an outline on a map holds: the first of `n_inside` points, by the numbers of their images."""
+
+    points: tuple[Point, ...]
+    n_inside: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,22 +118,35 @@ class EmbeddingMaps:
     ledger: Ledger
     params: Params
 
-    def newest(self, source: str | None) -> EmbeddingMap:
+    def newest(self, source: str | None, max_points: int | None = None) -> EmbeddingMap:
         """Return the newest map of a source, that of the embeddings in use where None is given.
 
-        States and classes are those of this moment. Images that came later are not on it.
+        States and classes are those of this moment. Images that came later are not on it. Of more than `max_points`
+        a part is drawn, the same each time.
 
         Raises:
             ConflictError: If there is none yet.
             InvalidInputError: If the source's name is none.
         """
         with self.units(read_only=True) as work:
-            named = self._named(work, source)
-            key = work.facts.get(_fact(named))
-            rows = self.maps.read(key) if key else None
-            if key is None or rows is None:
-                raise ConflictError(f"There is no map of source {named!r} yet; ask for one and wait for its job.")
-            return EmbeddingMap(named, key, tuple(_points(work, self.params, rows)))
+            named, key, rows = self._read(work, source)
+            points = _points(work, self.params, _drawn(rows, max_points))
+        return EmbeddingMap(named, key, tuple(points), len(rows))
+
+    def inside(self, source: str | None, outline_xy: Sequence[tuple[float, float]], limit: int) -> Outlined:
+        """Return the images within an outline on the newest map, also those that a part of it does not show.
+
+        Raises:
+            ConflictError: If there is no map yet.
+            InvalidInputError: If the source's name is none, or the outline has fewer than three corners.
+        """
+        with self.units(read_only=True) as work:
+            _, _, rows = self._read(work, source)
+            ids = sorted(rows)
+            places = np.array([rows[image_id] for image_id in ids], dtype=np.float64).reshape(-1, 2)
+            found = [ids[row] for row in np.flatnonzero(points_inside(places, outline_xy))]
+            points = _points(work, self.params, {image_id: rows[image_id] for image_id in found[:limit]})
+        return Outlined(tuple(points), len(found))
 
     def request(self, source: str | None) -> Job:
         """Ask for a map of the images that there are now; return the job to wait for."""
@@ -129,6 +156,14 @@ class EmbeddingMaps:
             job = self.ledger.request_within(work, JobRequest(JobKind.EMBEDDING_MAP, key, {"source": named}))
             work.commit()
         return job
+
+    def _read(self, work: UnitOfWork, source: str | None) -> tuple[str, str, dict[int, tuple[float, float]]]:
+        named = self._named(work, source)
+        key = work.facts.get(_fact(named))
+        rows = self.maps.read(key) if key else None
+        if key is None or rows is None:
+            raise ConflictError(f"There is no map of source {named!r} yet; ask for one and wait for its job.")
+        return named, key, dict(rows)
 
     def _named(self, work: UnitOfWork, source: str | None) -> str:
         named = source or feature_source(work, self.params)
@@ -147,6 +182,14 @@ def map_hash(source: str, image_ids: Sequence[int], parameters: Mapping[str, Any
 
 def _fact(source: str) -> str:
     return f"embedding_map.{source}"
+
+
+def _drawn(rows: dict[int, tuple[float, float]], n_most: int | None) -> dict[int, tuple[float, float]]:
+    if n_most is None or len(rows) <= n_most:
+        return rows
+    ids = np.array(sorted(rows), dtype=np.int64)
+    chosen = np.random.default_rng(0).choice(ids, n_most, replace=False)
+    return {int(image_id): rows[int(image_id)] for image_id in chosen}
 
 
 def _points(work: UnitOfWork, params: Params, rows: Mapping[int, tuple[float, float]]) -> list[Point]:

@@ -123,6 +123,7 @@ class Forget:
             work.redactions.add(image.id, stored.sha256, stored.source_sha256, stored.extension, reason, asked_by, now)
         work.redactions.clear_rows(ids, now)
         work.annotations.forget(ids)
+        work.known_items.forget(ids)
 
 
 @dataclass(frozen=True, slots=True)

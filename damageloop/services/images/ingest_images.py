@@ -242,7 +242,7 @@ def _checked(path: Path, truth: ImportedTruth | None, size_wh: tuple[int, int]) 
                 f"{path.name}: a {box.damage_class} box {box.box.as_tuple()} lies outside the "
                 f"{size_wh[0]} x {size_wh[1]} image; correct it in the annotation file."
             )
-        boxes.append(LabeledBox(box.damage_class, inside))
+        boxes.append(replace(box, box=inside))
     return tuple(boxes)
 
 

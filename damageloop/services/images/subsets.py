@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from damageloop.domain.split import Split
-from damageloop.domain.subset import ImageFacts, Subset, SubsetQuery, checked_name, merged
-from damageloop.errors import InvalidInputError, NotFoundError
+from damageloop.domain.gallery import GallerySearch
+from damageloop.domain.image import Image, ImageStatus
+from damageloop.domain.subset import Subset, SubsetQuery, checked_name, merged
+from damageloop.errors import ConflictError, InvalidInputError, NotFoundError
 from damageloop.params import Params
 from damageloop.ports import Clock
 from damageloop.ports.persistence import UnitOfWork, UnitOfWorkFactory
+from damageloop.services.images.search_images import every_place
 from damageloop.services.insight.browse import Page
-from damageloop.services.reviews.resolve_annotations import resolve_annotations
 
 _MAX_NAMED = 5
 
@@ -33,7 +33,8 @@ class Subsets:
 
     def page(self, limit: int, after: int | None) -> Page[Subset]:
         """Return subsets, oldest first."""
-        rest = [subset for subset in self.all() if after is None or subset.id > after]
+        with self.units(read_only=True) as work:
+            rest = work.subsets.page(limit + 1, after)
         return Page(tuple(rest[:limit]), rest[limit - 1].id if len(rest) > limit else None)
 
     def get(self, subset_id: int) -> Subset:
@@ -59,7 +60,7 @@ class Subsets:
         """
         chosen = self._chosen(image_ids, query)
         with self.units() as work:
-            subset = work.subsets.add(checked_name(name), note, chosen, created_by, self.clock.now())
+            subset = work.subsets.add(checked_name(name), note, chosen, created_by, self.clock.now(), query)
             work.commit()
         return subset
 
@@ -70,12 +71,26 @@ class Subsets:
         self.get(subset_id)
         chosen = self._chosen(image_ids, query)
         with self.units() as work:
-            subset = work.subsets.replace(subset_id, checked_name(name), note, chosen, self.clock.now())
+            subset = work.subsets.replace(subset_id, checked_name(name), note, chosen, self.clock.now(), query)
             work.commit()
         return subset
 
+    def renew(self, subset_id: int) -> Subset:
+        """Choose the images anew by the filter that the subset was made from.
+
+        Raises:
+            ConflictError: If it has none: its images were named, or changed by hand.
+        """
+        known = self.get(subset_id)
+        if known.query is None:
+            raise ConflictError(f"The images of {known.name!r} were named one by one: there is no filter to renew by.")
+        return self.replace(subset_id, known.name, known.note, None, known.query)
+
     def change(self, subset_id: int, added: Sequence[int] = (), removed: Sequence[int] = ()) -> Subset:
-        """Add some images and then take some out; one that is in already, or not in at all, changes nothing."""
+        """Add some images and then take some out; one that is in already, or not in at all, changes nothing.
+
+        The subset's filter is forgotten: it no longer says what is in it.
+        """
         with self.units() as work:
             known = work.subsets.get(subset_id)
             _refuse_unknown(work, added)
@@ -98,7 +113,15 @@ class Subsets:
 
 def resolve(work: UnitOfWork, params: Params, query: SubsetQuery) -> tuple[int, ...]:
     """Return the active images that meet the filter now, in ascending order."""
-    return tuple(facts.image.id for facts in _facts(work, params, query) if query.is_met_by(facts))
+    return tuple(sorted(place.image_id for place in every_place(work, params, GallerySearch(query))))
+
+
+def images_of(work: UnitOfWork, name: str) -> list[Image]:
+    """Return the active images of a saved subset, by id. Raises NotFoundError if there is no such subset."""
+    subset = work.subsets.by_name(name.strip())
+    if subset is None:
+        raise NotFoundError(f"There is no subset {name!r}.")
+    return [image for image in work.images.get_many(subset.image_ids) if image.status is ImageStatus.ACTIVE]
 
 
 def _chosen(
@@ -119,29 +142,3 @@ def _refuse_unknown(work: UnitOfWork, image_ids: Sequence[int]) -> None:
         named = ", ".join(str(image_id) for image_id in unknown[:_MAX_NAMED])
         more = f" and {len(unknown) - _MAX_NAMED} more" if len(unknown) > _MAX_NAMED else ""
         raise NotFoundError(f"There is no image {named}{more}.")
-
-
-def _facts(work: UnitOfWork, params: Params, query: SubsetQuery) -> list[ImageFacts]:
-    images = work.images.active()
-    drawn = {
-        image_id: frozenset(box.damage_class for box in annotation.boxes)
-        for image_id, annotation in resolve_annotations(work, params).items()
-        if annotation.is_labeled
-    }
-    rounds: defaultdict[int, set[int]] = defaultdict(set)
-    for opened in work.rounds.all():
-        for item in work.rounds.items(opened.id):
-            rounds[item.image_id].add(opened.id)
-    # Nobody looks held-out images up by what a model says of them.
-    train = [image.id for image in images if image.split is Split.TRAIN]
-    champion = work.models.champion() if query.asks_for_scores else None
-    scored = work.predictions.of_version(champion.model_version, train) if champion else {}
-    return [
-        ImageFacts(
-            image=image,
-            damage_classes=drawn.get(image.id),
-            round_ids=frozenset(rounds[image.id]),
-            top_score=scored[image.id].top_score if image.id in scored else None,
-        )
-        for image in images
-    ]

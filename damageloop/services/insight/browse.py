@@ -10,7 +10,7 @@ from damageloop.domain.image import Image, QuarantinedFile
 from damageloop.domain.job import Job
 from damageloop.domain.promotion import Decision, ModelVersion, Promotion, PromotionStep, StepDone, open_steps
 from damageloop.domain.round import Round, RoundItem
-from damageloop.domain.second_opinion import SecondOpinion
+from damageloop.domain.second_opinion import OpinionKind, SecondOpinion
 from damageloop.domain.snapshot import Snapshot
 from damageloop.domain.trigger import Trigger
 from damageloop.errors import NotFoundError
@@ -71,6 +71,13 @@ class Browse:
         ]
         return _page(judged, lambda item: item.model.version, limit, after)
 
+    def model(self, version: int) -> JudgedModel:
+        """Return a registered version with the newest decision about it. Raises NotFoundError."""
+        for item in self.models(1, version - 1).items:
+            if item.model.version == version:
+                return item
+        raise NotFoundError(f"There is no model version {version}.")
+
     def promotion(self, promotion_id: int) -> TracedPromotion:
         """Return a promotion with its steps. Raises NotFoundError."""
         with self.units(read_only=True) as work:
@@ -84,13 +91,13 @@ class Browse:
     def rounds(self, limit: int, after: int | None) -> Page[Round]:
         """Return rounds, oldest first."""
         with self.units(read_only=True) as work:
-            return _page(work.rounds.all(), lambda item: item.id, limit, after)
+            return _page(work.rounds.page(limit + 1, after), lambda item: item.id, limit, None)
 
     def round_items(self, round_id: int, limit: int, after: int | None) -> Page[RoundItem]:
         """Return the images of a round by rank; `after` is a rank. Raises NotFoundError."""
         with self.units(read_only=True) as work:
             work.rounds.get(round_id)
-            return _page(work.rounds.items(round_id), lambda item: item.rank, limit, after)
+            return _page(work.rounds.page_of_items(round_id, limit + 1, after), lambda item: item.rank, limit, None)
 
     def image(self, image_id: int) -> tuple[Image, RoundItem | None]:
         """Return an image and its newest place in a round. Raises NotFoundError."""
@@ -98,16 +105,16 @@ class Browse:
             return work.images.get(image_id), work.rounds.item_of_image(image_id)
 
     def second_opinions(self, image_id: int) -> list[SecondOpinion]:
-        """Return the second opinions about an image, oldest first."""
+        """Return the second opinions about an image, oldest first; a known item is told to nobody."""
         with self.units(read_only=True) as work:
-            return work.second_opinions.of_images([image_id])
+            opinions = work.second_opinions.of_images([image_id])
+        return [opinion for opinion in opinions if opinion.kind is not OpinionKind.KNOWN]
 
-    def quarantine(self, limit: int, after: int | None) -> Page[QuarantinedFile]:
-        """Return refused files, oldest first; `after` counts from the start, since rows are only ever added."""
+    def quarantine(self, limit: int, after: int | None, code: str | None = None) -> Page[QuarantinedFile]:
+        """Return refused files, oldest first; `after` is the number of the last one seen."""
         with self.units(read_only=True) as work:
-            numbered = list(enumerate(work.images.quarantined(), start=1))
-        page = _page(numbered, lambda item: item[0], limit, after)
-        return Page(tuple(file for _, file in page.items), page.next_after)
+            found = work.data.quarantined(limit + 1, after, code)
+        return Page(tuple(file for _, file in found[:limit]), found[limit - 1][0] if len(found) > limit else None)
 
     def snapshots(self, limit: int, after: int | None) -> Page[Snapshot]:
         """Return snapshots, oldest first."""

@@ -116,8 +116,10 @@ class EstimatePool:
 
     def _drawn(self, work: UnitOfWork) -> list[ReviewedItem]:
         """Return the work that counts on images of the random shares; what left its split is of no pool any more."""
-        items = counting_items(work, self.params, self.read(work, self.params))
-        return [i for i in items if i.item.share in RANDOM_SHARES and i.image.status is ImageStatus.ACTIVE]
+        # All work on an image is of one share: which annotation counts is asked of the drawn ones alone.
+        items = self.read(work, self.params)
+        drawn = [i for i in items if i.item.share in RANDOM_SHARES and i.image.status is ImageStatus.ACTIVE]
+        return counting_items(work, self.params, drawn)
 
     def _champion(self, work: UnitOfWork, audited: Sequence[ReviewedItem]) -> ModelEstimate:
         promotion, classes = work.models.champion(), self.params.labels.classes

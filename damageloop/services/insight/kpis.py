@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from damageloop.ports.persistence import UnitOfWorkFactory
 from damageloop.services.insight.estimate_pool import EstimatePool, PoolEstimate
 from damageloop.services.reviews.review_times import ReviewTimeReport, ReviewTimes
-from damageloop.services.snapshots.snapshot_content import labeled_entries
+from damageloop.services.snapshots.snapshot_content import n_labeled
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,5 +41,5 @@ class Kpis:
         """
         with self.units(read_only=True) as work:
             images = work.images.count()
-            labeled = len(labeled_entries(work, self.estimate_pool.params))
+            labeled = n_labeled(work, self.estimate_pool.params)
         return KpiReport(images, labeled, self.review_times(), self.estimate_pool())

@@ -16,6 +16,7 @@ from damageloop.ports.persistence import UnitOfWork, UnitOfWorkFactory
 from damageloop.ports.snapshots import SnapshotStore
 from damageloop.services.integrity.invariants import (
     batches,
+    classes,
     forgotten,
     images,
     jobs,
@@ -100,6 +101,7 @@ class Verify:
             "every prediction sent is sound": lambda work: predictions.sound(work, self.params.labels.known),
             **self._snapshot_checks(),
             **self._promotion_checks(),
+            "images are found by the classes that were drawn and predicted on them": classes.classes_agree,
             "every redaction's image is forgotten": forgotten.are_recorded,
             "nothing of a forgotten image is left": lambda work: forgotten.are_gone(
                 work, self.images, self.features, self.tool

@@ -22,6 +22,7 @@ from damageloop.services.images.feature_source import feature_source
 from damageloop.services.images.forget import FORGET_KEY, is_forget_due
 from damageloop.services.images.ingest_images import IMPORT_BEAT, is_importing
 from damageloop.services.images.score_pool import compares_views
+from damageloop.services.insight.status import note_turn
 from damageloop.services.loop.ledger import Ledger
 from damageloop.services.loop.plan_loop import LoopState, OpenRoundState, Plan, plan_loop
 from damageloop.services.loop.read_triggers import read_triggers, record_triggers
@@ -71,9 +72,15 @@ class AdvanceLoop:
             state = self.state(work)
         plan = plan_loop(state)
         record_triggers(self.units, state.triggers, plan, self.clock.now())
+        self._note_turn(state, plan)
         if plan.jobs:
             self.ledger.request(plan.jobs)
         return plan
+
+    def _note_turn(self, state: LoopState, plan: Plan) -> None:
+        with self.units() as work:
+            if note_turn(work, state, plan, self.clock.now()):
+                work.commit()
 
     def plan(self) -> Plan:
         """Return the plan without acting on it."""
@@ -208,7 +215,7 @@ def _undecided(models: list[ModelVersion], decisions: list[Decision]) -> int | N
 def _unproven(models: list[ModelVersion], decisions: list[Decision]) -> str | None:
     """Return what the gate lacked to judge the newest trained model; None where it was judged or is yet to be."""
     trained = [m.version for m in models if m.snapshot_id is not None]
-    last = decisions[-1] if decisions else None
+    last = _standing(decisions)
     if last is None or last.decision is not DecisionKind.INSUFFICIENT_EVIDENCE or last.challenger not in trained[-1:]:
         return None
     return (
@@ -222,10 +229,19 @@ def _pending_decision(decisions: list[Decision], promotions: list[Promotion]) ->
 
     A version that was champion by it once, and was rolled back, is no longer pending: it comes back by a person alone.
     """
-    if not decisions or decisions[-1].decision is not DecisionKind.PROMOTE:
+    last = _standing(decisions)
+    if last is None or last.decision is not DecisionKind.PROMOTE:
         return None
     done = {promotion.decision_id for promotion in promotions}
-    return None if decisions[-1].id in done else decisions[-1]
+    return None if last.id in done else last
+
+
+def _standing(decisions: list[Decision]) -> Decision | None:
+    """Return the gate's newest decision; None where a person has refused that version since."""
+    last = next((decision for decision in reversed(decisions) if decision.is_by_gate), None)
+    if last and any(d.id > last.id and d.challenger == last.challenger for d in decisions):
+        return None
+    return last
 
 
 def _to_promote(pending: Decision | None, champion: int | None) -> int | None:

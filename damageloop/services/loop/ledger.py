@@ -170,7 +170,7 @@ class _Beat:
     def __init__(self, ledger: Ledger, job: Job) -> None:
         self._ledger = ledger
         self._job = job
-        self._progress: tuple[float, str] = (0.0, "")
+        self._progress: tuple[float, str, Mapping[str, Any] | None] = (0.0, "", None)
         self._is_over = threading.Event()
         self._is_cancelled = threading.Event()
         self._is_taken_over = threading.Event()
@@ -186,9 +186,9 @@ class _Beat:
         self._is_over.set()
         self._thread.join()
 
-    def progress(self, share: float, message: str) -> None:
+    def progress(self, share: float, message: str, detail: Mapping[str, Any] | None = None, /) -> None:
         """Beat at once, and stop the handler when a person asked for it."""
-        self._progress = (share, message)
+        self._progress = (share, message, detail)
         self._beat()
         if self._is_cancelled.is_set():
             raise CancelledError(_TAKEN_OVER if self._is_taken_over.is_set() else _CANCELLED)

@@ -79,8 +79,9 @@ def _newest_audit(rounds: list[Round]) -> tuple[int, datetime] | None:
 
 
 def _test_set(decisions: list[Decision]) -> str:
-    """Return the hash of the test set that the newest decision was made against; empty where there is none."""
-    return (decisions[-1].test_hash or "") if decisions else ""
+    """Return the hash of the test set that the gate's newest decision was made against; empty where there is none."""
+    newest = next((decision for decision in reversed(decisions) if decision.is_by_gate), None)
+    return (newest.test_hash or "") if newest else ""
 
 
 def _was_just_asked(work: UnitOfWork, origin: TriggerOrigin, now: datetime) -> bool:

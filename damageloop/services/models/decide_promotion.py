@@ -64,8 +64,11 @@ class DecidePromotion:
         if known:
             return {"decision_id": known.id, "decision": known.decision.value}
         champion = promotion.model_version if promotion else None
-        test = self._test_set(tag)
+        entries = self.snapshots.read(tag)
+        test = self._test_set([e for e in entries if e.split is Split.TEST])
         found = self._judge(test, champion, version, context.progress)
+        # Also of a challenger that is refused people want to see what it does: on val, test images are the gate's.
+        self._look_at(version, [e for e in entries if e.split is Split.VAL], context.progress)
         with self.units() as work:
             # Another worker may have decided meanwhile: a second decision could promote again what was rolled back.
             known = work.models.decision_about(version)
@@ -87,8 +90,13 @@ class DecidePromotion:
             raise ConflictError(f"Version {model.version} was not trained on a snapshot, so there is no test split.")
         return model.snapshot_id
 
-    def _test_set(self, tag: str) -> _TestSet:
-        entries = [e for e in self.snapshots.read(tag) if e.split is Split.TEST]
+    def _look_at(self, version: int, entries: Sequence[SnapshotEntry], progress: Callable[[float, str], None]) -> None:
+        hashes = {entry.sha256 for entry in entries}
+        with self.units(read_only=True) as work:
+            unseen = work.images.unscored(version)
+        self.score_pool.score(version, [image for image in unseen if image.sha256 in hashes], progress)
+
+    def _test_set(self, entries: Sequence[SnapshotEntry]) -> _TestSet:
         with self.units(read_only=True) as work:
             by_hash = {image.sha256: image for image in work.images.active()}
         there = tuple(e for e in entries if e.sha256 in by_hash)

@@ -6,26 +6,34 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from damageloop.domain.annotation import ImportedTruth
+from damageloop.domain.annotation import ImportedTruth, LabeledBox
 from damageloop.domain.evaluation import ImageEvaluation, evaluate_image
 from damageloop.domain.gate_rules import Figure, Slice
 from damageloop.domain.holdout import slices_of
 from damageloop.domain.image import ImageQuality, Origin, QuarantinedFile
-from damageloop.domain.judged_rule import rounded
-from damageloop.domain.measurements import Measured, Measurements
+from damageloop.domain.measurements import Measurements, limits
 from damageloop.domain.prediction import current_detections
 from damageloop.domain.release import with_current_names
-from damageloop.domain.resampling import group_weights, interval
+from damageloop.domain.resampling import group_weights
 from damageloop.errors import InvalidImageError, InvalidInputError
 from damageloop.params import Params
 from damageloop.ports import Detector, ImageReader
 
 Progress = Callable[[int, int], None]
-# Resamples of fewer vehicles are mostly the same ones again: their limits would promise what nobody knows.
-MIN_GROUPS_OF_INTERVAL = 5
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPhoto:
+    """A photo whose damages are known. `read` returns its bytes; `name` is its own."""
+
+    name: str
+    read: Callable[[], bytes]
+    boxes: Sequence[LabeledBox]
+    vehicle: str
 
 
 @dataclass
@@ -73,36 +81,40 @@ class EvaluateModel:
             InvalidInputError: If a listed photo is missing or there twice, or nothing is left to judge.
         """
         listed = _listed(files, truths)
-        seen = self._look(listed, truths, vehicles, progress)
+        pattern = self.params.ingest.vehicle_pattern
+        photos = [
+            KnownPhoto(
+                p.name, partial(_content, p), truths[p.name].boxes, vehicles.get(p.name) or _vehicle_of(p, pattern)
+            )
+            for p in listed
+        ]
+        return self.judge(photos, progress) | {"unlisted": len(files) - len(listed)}
+
+    def judge(self, photos: Sequence[KnownPhoto], progress: Progress) -> dict[str, Any]:
+        """Return the same figures of photos from anywhere. Raises InvalidInputError if none can be read."""
+        seen = self._look(photos, progress)
         if not seen.records:
             raise InvalidInputError("There is nothing to judge: none of the listed photos can be read.")
         return self._figures(seen) | {
             "unknown_classes": dict(sorted(seen.unknown.items())),
-            "unlisted": len(files) - len(listed),
+            "unlisted": 0,
             "unreadable": [{"file": u.file, "code": u.code, "reason": u.reason} for u in seen.unreadable],
         }
 
-    def _look(
-        self,
-        files: Sequence[Path],
-        truths: Mapping[str, ImportedTruth],
-        vehicles: Mapping[str, str],
-        progress: Progress,
-    ) -> _Seen:
+    def _look(self, photos: Sequence[KnownPhoto], progress: Progress) -> _Seen:
         seen = _Seen([], {}, [], Counter())
-        for number, path in enumerate(files):
-            progress(number, len(files))
+        for number, known in enumerate(photos):
+            progress(number, len(photos))
+            name, boxes = known.name, known.boxes
             try:
-                photo = self.reader.read(_content(path), self.detector.manifest.image_size)
+                photo = self.reader.read(known.read(), self.detector.manifest.image_size)
             except InvalidImageError as exc:
-                seen.unreadable.append(QuarantinedFile(path.name, exc.code, str(exc)))
+                seen.unreadable.append(QuarantinedFile(name, exc.code, str(exc)))
                 continue
-            name, boxes = path.name, truths[path.name].boxes
             seen.qualities[name] = self.reader.quality(photo.pixels)
             answer = self.detector.detect(photo.pixels, photo.size_wh)
             found = current_detections(answer.detections, self.params.labels.former)
-            vehicle = vehicles.get(name) or _vehicle_of(path, self.params.ingest.vehicle_pattern)
-            seen.records.append(evaluate_image(name, vehicle, boxes, found, photo.size_wh))
+            seen.records.append(evaluate_image(name, known.vehicle, boxes, found, photo.size_wh))
             seen.unknown.update(box.damage_class for box in boxes if box.damage_class not in self._thresholds)
         return seen
 
@@ -144,14 +156,14 @@ def _part(model: Measurements, part: Slice, figures: Sequence[Figure], seen: _Se
     known = model.classes
     present = tuple(name for name in known if any(record.truth_counts.get(name) for record in seen.records))
     return {
-        figure.value: _as_json(model.measure(figure, part, known if figure is Figure.PRECISION else present), level)
+        figure.value: limits(model.measure(figure, part, known if figure is Figure.PRECISION else present), level)
         for figure in figures
     }
 
 
 def _of_class(model: Measurements, name: str, level: float) -> dict[str, Any]:
     names = {"recall": Figure.RECALL, "precision": Figure.PRECISION, "ap50": Figure.MAP50, "ap50_95": Figure.MAP50_95}
-    return {key: _as_json(model.measure(figure, Slice.ALL, (name,)), level) for key, figure in names.items()}
+    return {key: limits(model.measure(figure, Slice.ALL, (name,)), level) for key, figure in names.items()}
 
 
 def _listed(files: Sequence[Path], truths: Mapping[str, ImportedTruth]) -> list[Path]:
@@ -180,12 +192,3 @@ def _content(path: Path) -> bytes:
 def _vehicle_of(path: Path, pattern: str) -> str:
     found = re.match(pattern, path.stem)
     return found.group("vehicle") if found else path.stem
-
-
-def _as_json(found: Measured, level: float) -> dict[str, Any]:
-    """Return a figure with its limits: None where it has no meaning, and no limits from a handful of vehicles."""
-    limits = interval(found.resampled, level) if found.n_groups >= MIN_GROUPS_OF_INTERVAL else None
-    low, high = limits or (None, None)
-    value = found.value if found.count else None
-    figures = {"value": rounded(value), "low": rounded(low), "high": rounded(high)}
-    return {**figures, "count": found.count, "groups": found.n_groups}

@@ -97,6 +97,11 @@ def checked_reason(reason: str) -> str:
 def _check_gate(version: int, decision: Decision | None) -> None:
     if decision is None:
         raise ConflictError(f"The gate has not judged version {version}; --against-the-gate promotes it all the same.")
+    if not decision.is_by_gate:
+        raise ConflictError(
+            f"{decision.asked_by} refused version {version}: {decision.note} --against-the-gate promotes it all the "
+            "same."
+        )
     if decision.decision is not DecisionKind.PROMOTE:
         why = " ".join(decision.reasons) or decision.decision.value
         raise ConflictError(

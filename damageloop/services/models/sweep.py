@@ -10,7 +10,7 @@ from typing import Any
 from damageloop.domain.snapshot import Snapshot
 from damageloop.domain.sweep import Trial, TrialState, best_of, hopeless_reason, rounded, with_values
 from damageloop.errors import CancelledError, DamageloopError, UnavailableError
-from damageloop.ports import Clock, JobContext, ModelRegistry
+from damageloop.ports import Clock, DetailedProgress, JobContext, ModelRegistry
 from damageloop.ports.persistence import UnitOfWorkFactory
 from damageloop.ports.sweep import Study, TrialRequest, TrialRunner
 from damageloop.services.models.numbers import flat, numbers
@@ -167,13 +167,13 @@ class _Search:
     def _seconds_left(self) -> float:
         return self.plan.max_minutes * 60.0 - sum(trial.seconds for trial in self.study.trials())
 
-    def _progress(self, trial: Trial) -> Callable[[float, str], None]:
+    def _progress(self, trial: Trial) -> DetailedProgress:
         trials = self.study.trials()
         n_ended, best = sum(t.state is not TrialState.RUNNING for t in trials), best_of(trials)
         so_far = f", best mAP50 on val so far {best.map50:.3f}" if best else ""
 
-        def tell(share: float, message: str) -> None:
+        def tell(share: float, message: str, detail: Mapping[str, Any] | None = None, /) -> None:
             text = f"trial {n_ended + 1} of {self.plan.max_trials}: {message}{so_far}"
-            self.context.progress((n_ended + share) / self.plan.max_trials, text)
+            self.context.progress((n_ended + share) / self.plan.max_trials, text, detail)
 
         return tell

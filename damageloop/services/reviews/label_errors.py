@@ -13,7 +13,7 @@ from damageloop.domain.job import Job
 from damageloop.domain.label_error import UNDECIDED_STATES, LabelError, LabelErrorState, settled_state
 from damageloop.domain.prediction import Detection
 from damageloop.domain.split import Split
-from damageloop.errors import InvalidInputError
+from damageloop.errors import InvalidInputError, NotFoundError
 from damageloop.params import Params
 from damageloop.ports.persistence import UnitOfWork, UnitOfWorkFactory
 from damageloop.services.images.request_images import RequestImages
@@ -47,14 +47,20 @@ class LabelErrors:
     def page(
         self, limit: int, after: int | None, states: Collection[LabelErrorState] = UNDECIDED_STATES
     ) -> Page[ListedLabelError]:
-        """Return doubts of these states, the greatest first; `after` is how many have been seen."""
-        start = after or 0
+        """Return doubts of these states, the greatest first; `after` is the id of the last one seen.
+
+        Raises:
+            InvalidInputError: If that one is gone: a newer search did not share it.
+        """
         with self.units(read_only=True) as work:
-            found = work.label_errors.all(states)
-            part = found[start : start + limit]
+            try:
+                found = work.label_errors.page(states, limit + 1, after)
+            except NotFoundError as exc:
+                raise InvalidInputError(f"{exc} The list has changed: begin at its first page.") from exc
+            part = found[:limit]
             images = {image.id: image for image in work.images.get_many([error.image_id for error in part])}
         listed = tuple(_listed(error, images[error.image_id]) for error in part)
-        return Page(listed, start + limit if len(found) > start + limit else None)
+        return Page(listed, part[-1].id if len(found) > limit else None)
 
     def search(self) -> Job:
         """Ask for a search in the newest snapshot. Raises ConflictError before the first one."""

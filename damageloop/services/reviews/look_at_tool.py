@@ -61,7 +61,7 @@ class Known:
         return cls(
             event_ids=[event.id for event in work.inbox.unprocessed()],
             mark=parse(work.facts.get(MARK)),
-            external_ids=work.annotations.external_ids(SOURCE),
+            external_ids=work.annotations.external_ids(SOURCE) | work.known_items.external_ids(),
             highest_id=work.facts.get(HIGHEST_ID),
             sequence=work.annotations.sequence(),
             compared_at=parse(compared.get("at")),

@@ -37,14 +37,19 @@ def opinion_drafts(
         image, prediction = images[opinion.image_id], predictions.get(opinion.image_id)
         if opinion.kind is OpinionKind.REWORK:
             boxes = counting[image.id].boxes if image.id in counting else ()
+            severities = tuple(box.severity for box in boxes)
             shown = tuple(Detection(box.damage_class, 1.0, box.box) for box in boxes)
             place = BEFORE_ROUNDS
         else:
             shown = _shown(work, params, image, prediction.detections if prediction else ())
-            place = place_of(image.sha256)
-        draft = PreAnnotation(opinion.task_id or 0, image.id, version, place, image.size_wh, shown)
+            severities, place = (), place_of(image.sha256)
+            if opinion.kind is OpinionKind.KNOWN:
+                # Scores of a round's images are whole parts of it: another number would tell which items are known.
+                n_places = params.round.query_size + 1
+                place = (int(place * params.round.query_size) + 1) / n_places
+        draft = PreAnnotation(opinion.task_id or 0, image.id, version, place, image.size_wh, shown, severities)
         is_sound = refusal_reason(draft, params.labels.classes) is None
-        drafts.append(draft if is_sound else replace(draft, detections=()))
+        drafts.append(draft if is_sound else replace(draft, detections=(), severities=()))
     return drafts
 
 

@@ -18,6 +18,8 @@ def end_answered(work: UnitOfWork, now: datetime) -> int:
     """
     sent = [o for o in work.second_opinions.all([OpinionState.SENT]) if o.task_id is not None]
     answered = work.annotations.answered_tasks([o.task_id for o in sent if o.task_id is not None]) if sent else set()
+    known = [o.task_id for o in sent if o.kind is OpinionKind.KNOWN and o.task_id is not None]
+    answered |= work.known_items.answered_tasks(known) if known else set()
     done = [opinion for opinion in sent if opinion.task_id in answered]
     for opinion in done:
         work.second_opinions.end(opinion.id, OpinionState.REVIEWED, now)

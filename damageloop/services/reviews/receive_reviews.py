@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from damageloop.domain.annotation import SOURCE, Annotation
 from damageloop.ports import AnnotationTool, Clock, ExternalReview, ToolIdentity
 from damageloop.ports.persistence import UnitOfWork, UnitOfWorkFactory
+from damageloop.services.reviews.incomplete import ask_again
+from damageloop.services.reviews.known_items import keep_answers, sort_out
 from damageloop.services.reviews.look_at_tool import (
     CLOCK_TOLERANCE,
     FOREIGN,
@@ -91,16 +93,21 @@ class ReceiveReviews:
             if _is_restored(work, seen, known, stored, now):
                 work.commit()
                 return ReviewReport()
-            for annotation in _to_take_in(work, seen, known, stored):
+            counting, answers = sort_out(work, seen.reviews)
+            report.changed += keep_answers(work, [_to_annotation(answer) for answer in answers])
+            for annotation in _to_take_in(work, replace(seen, reviews=counting), known, stored):
                 report.changed += work.annotations.upsert(annotation, known_to=known.sequence)
             fresh = {review.external_id for review in seen.reviews}
-            report.deleted = work.annotations.tombstone(SOURCE, sorted(known.external_ids - seen.existing - fresh))
+            gone = sorted(known.external_ids - seen.existing - fresh)
+            report.deleted = work.annotations.tombstone(SOURCE, gone)
+            report.deleted += work.known_items.tombstone([*gone, *(review.external_id for review in counting)])
             allow_accepted_deletions(work)
             remember_highest(work, seen.existing, known.highest_id)
             report.reviewed_items = work.rounds.mark_reviewed(SOURCE)
             work.image_requests.end_reviewed(SOURCE, now)
             end_answered(work, now)
             reopen_lost(work, seen.lost_tasks)
+            ask_again(work, {review.image_id for review in counting if review.is_blank}, now)
             work.inbox.mark_processed(known.event_ids, now)
             remember_look(work, seen, known, now)
             work.commit()

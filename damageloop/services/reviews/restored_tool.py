@@ -114,7 +114,7 @@ def _or_known(remembered: int | None, known: Collection[str]) -> int | None:
 
 def _without_forgotten(work: UnitOfWork, expected: int, known: Collection[str]) -> int:
     """Return what must still be there where we deleted the highest one ourselves, with a forgotten image's task."""
-    forgotten = work.annotations.forgotten_ids(SOURCE)
+    forgotten = work.annotations.forgotten_ids(SOURCE) | work.known_items.forgotten_ids()
     return highest(set(known) - forgotten) if str(expected) in forgotten else expected
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from damageloop.domain.annotation import SOURCE, Annotation, LabeledBox
 from damageloop.domain.correction import Corrections, corrections
@@ -18,7 +19,8 @@ from damageloop.services.reviews.resolve_annotations import resolve_annotations
 from damageloop.services.rounds.pre_annotations import visible
 
 
-@dataclass(frozen=True, slots=True)
+# Without slots: what was done to the pre-labels is worked out once, however many figures are made of it.
+@dataclass(frozen=True)
 class ReviewedItem:
     """One person's work on one image of a round.
 
@@ -37,7 +39,7 @@ class ReviewedItem:
     shown: tuple[LabeledBox, ...]
     is_rework: bool = False
 
-    @property
+    @cached_property
     def corrections(self) -> Corrections:
         """Return what the person did to the pre-labels."""
         return corrections(self.shown, self.annotation.boxes)

@@ -17,6 +17,7 @@ from damageloop.domain.second_opinion import OPEN_STATES, OpinionKind, OpinionSt
 from damageloop.params import Params
 from damageloop.ports import AnnotationTool, Clock, JobContext, TaskDraft
 from damageloop.ports.persistence import UnitOfWork, UnitOfWorkFactory
+from damageloop.services.reviews.known_items import draw_known_items, rounds_to_draw_for
 from damageloop.services.reviews.opinion_drafts import opinion_drafts
 from damageloop.services.rounds.pre_annotations import NO_MODEL, PreAnnotationSender
 from damageloop.services.rounds.renew_pre_annotations import RENEWED
@@ -49,6 +50,7 @@ class OpinionsDue:
         to_withdraw: Open ones that nobody wants any more: the request was replaced, or the image is set aside.
         drawn_to: The draw has looked at all changes up to this one.
         n_waiting: How many wait for a human.
+        known_rounds: Open rounds that known items are to be drawn for.
     """
 
     wanted: tuple[WantedOpinion, ...]
@@ -57,6 +59,7 @@ class OpinionsDue:
     drawn_to: int
     n_waiting: int
     is_mark_due: bool = False
+    known_rounds: tuple[int, ...] = ()
 
     @property
     def key(self) -> str | None:
@@ -65,6 +68,7 @@ class OpinionsDue:
             sorted((each.image_id, each.kind.value) for each in self.wanted),
             [each.id for each in self.to_send],
             [each.id for each in self.to_withdraw],
+            self.known_rounds,
         )
         if not any(parts) and not self.is_mark_due:
             return None
@@ -81,7 +85,7 @@ def opinions_due(work: UnitOfWork, params: Params) -> OpinionsDue:
     active = {image_id for image_id, image in images.items() if image.status is ImageStatus.ACTIVE} - skipped
 
     def is_wanted(opinion: SecondOpinion) -> bool:
-        return opinion.image_id in active and (opinion.kind is OpinionKind.OPINION or opinion.image_id in sent_back)
+        return opinion.image_id in active and (opinion.kind is not OpinionKind.REWORK or opinion.image_id in sent_back)
 
     under_way = {o.image_id for o in open_ if o.kind is OpinionKind.REWORK}
     rework = [
@@ -98,6 +102,7 @@ def opinions_due(work: UnitOfWork, params: Params) -> OpinionsDue:
         drawn_to=work.annotations.sequence(),
         n_waiting=sum(opinion.state is OpinionState.SENT for opinion in alive),
         is_mark_due=is_mark_due,
+        known_rounds=tuple(part.id for part in rounds_to_draw_for(work, params)),
     )
 
 
@@ -127,8 +132,9 @@ class SecondOpinions:
                 work.second_opinions.add(wanted.image_id, wanted.kind, wanted.reason, wanted.asked_by, self.clock.now())
             if self.params.annotation.second_opinion_share:
                 work.facts.set(DRAWN_TO, due.drawn_to)
+            n_known = draw_known_items(work, self.params, self.clock.now())
             work.commit()
-        return len(due.wanted)
+        return len(due.wanted) + n_known
 
     def _withdraw(self, opinions: Sequence[SecondOpinion]) -> int:
         """Take untouched tasks out of the tool; one that somebody works on stays, and its answer is taken in."""
@@ -153,7 +159,10 @@ class SecondOpinions:
             images = work.images.get_many(sorted({opinion.image_id for opinion in opinions}))
             known = _known_tasks(work, [image.id for image in images])
         of_image = {opinion.image_id: opinion for opinion in opinions}
-        tasks = self.tool.import_second_tasks([TaskDraft(i.id, i.store_key, i.size_wh) for i in images], known)
+        # Only a rework says why it comes: an opinion must look like any other task.
+        notes = {o.image_id: o.reason for o in opinions if o.kind is OpinionKind.REWORK}
+        wanted = [TaskDraft(i.id, i.store_key, i.size_wh, notes.get(i.id, "")) for i in images]
+        tasks = self.tool.import_second_tasks(wanted, known)
         sent = [replace(opinion, task_id=tasks[image_id]) for image_id, opinion in of_image.items()]
         with self.units(read_only=True) as work:
             version = shown_version(work)

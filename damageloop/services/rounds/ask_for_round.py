@@ -36,25 +36,29 @@ class AskForRound:
         strategy_name: str | None = None,
         query_size: int | None = None,
         image_ids: Sequence[int] = (),
+        subset_id: int | None = None,
     ) -> Job:
         """Return the job. `image_ids` makes a round of exactly these images, which no human has seen.
 
+        With `subset_id` the strategy chooses among the train images of that saved subset.
+
         Raises:
             InvalidInputError: If there is no such strategy, a number is out of range, or the wishes contradict.
-            NotFoundError: If an image is unknown.
+            NotFoundError: If an image or the subset is unknown.
             ConflictError: If a round is being opened, nothing is left to put before annotators, the pool is not
                 scored yet, or the day's budget is used.
         """
-        _refuse_contradictions(kind, strategy_name, query_size, image_ids)
+        _refuse_contradictions(kind, strategy_name, query_size, image_ids, subset_id)
         inputs = {
             "kind": kind.value,
             "strategy": strategy_name,
             "query_size": query_size,
             "image_ids": list(image_ids),
+            "subset_id": subset_id,
             "asked_by": asked_by,
         }
         with self.units() as work:
-            self._refuse(work, kind, image_ids)
+            self._refuse(work, kind, image_ids, subset_id)
             number = len(work.rounds.all()) + 1
             promotion = work.models.champion()
             version = promotion.model_version if promotion else None
@@ -71,7 +75,7 @@ class AskForRound:
             work.commit()
         return job
 
-    def _refuse(self, work: UnitOfWork, kind: RoundKind, image_ids: Sequence[int]) -> None:
+    def _refuse(self, work: UnitOfWork, kind: RoundKind, image_ids: Sequence[int], subset_id: int | None) -> None:
         if any(job.kind is JobKind.OPEN_ROUND for job in work.jobs.active()) or any(
             r.state is RoundState.OPENING for r in work.rounds.unclosed()
         ):
@@ -80,11 +84,15 @@ class AskForRound:
         if budget and not budget.left:
             raise ConflictError(f"No round can open: {budget.in_words}.")
         pool = pool_of(work)
+        if subset_id is not None:
+            pool = pool.within(work.subsets.get(subset_id).image_ids)
         if image_ids:
             _refuse_images(work, pool, image_ids)
             return
         self._refuse_unscored(work)
         if not (pool.train if kind is RoundKind.QUERY else pool.evaluation):
+            if subset_id is not None:
+                raise ConflictError("No train image of this subset waits: all were put before a human, or set aside.")
             raise ConflictError("Every image has been put before a human; import new photos first.")
 
     @staticmethod
@@ -121,7 +129,11 @@ class AskToCloseRound:
 
 
 def _refuse_contradictions(
-    kind: RoundKind, strategy_name: str | None, query_size: int | None, image_ids: Sequence[int]
+    kind: RoundKind,
+    strategy_name: str | None,
+    query_size: int | None,
+    image_ids: Sequence[int],
+    subset_id: int | None,
 ) -> None:
     if strategy_name is not None:
         strategy(strategy_name)
@@ -129,6 +141,8 @@ def _refuse_contradictions(
         raise InvalidInputError(f"A round holds 1 to {MAX_QUERY_SIZE} images, not {query_size}.")
     if image_ids and (strategy_name or query_size or kind is RoundKind.AUDIT):
         raise InvalidInputError("A round of given images has no strategy, size or audit; leave these out.")
+    if subset_id is not None and (image_ids or kind is RoundKind.AUDIT):
+        raise InvalidInputError("A subset scopes a query round; leave given images and audit out.")
     if len(set(image_ids)) != len(image_ids) or len(image_ids) > MAX_IMAGE_IDS:
         raise InvalidInputError(f"The images of a round are at most {MAX_IMAGE_IDS}, each named once.")
     if kind is RoundKind.AUDIT and strategy_name:

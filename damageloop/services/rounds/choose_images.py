@@ -6,7 +6,7 @@ probability of the draw. What a person wants comes next, and the strategy choose
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -54,6 +54,12 @@ class Pool:
         """Return every image of the pool by id."""
         return {image.id: image for image in (*self.train, *self.evaluation)}
 
+    def within(self, image_ids: Collection[int]) -> Pool:
+        """Return the part of the pool that these images are. What is carried over stays with its own draw."""
+        wanted = frozenset(image_ids)
+        train = [image for image in self.train if image.id in wanted]
+        return replace(self, train=train, evaluation=[image for image in self.evaluation if image.id in wanted])
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Choice:
@@ -99,6 +105,18 @@ def choose_for_query(
     # A round too small to have an explored share, where all that is left was drawn before.
     items = chosen + taken or _timed(_explored(pool, 1, rng), pool, choice)
     return _ranked(items, pool.requests, rng)
+
+
+def choose_within(
+    pool: Pool, choice: Choice, query_size: int, params: Params, rng: np.random.Generator
+) -> list[RoundItem]:
+    """Return the items of a query round among part of the pool.
+
+    Nothing is drawn at random: the probabilities would be those of the part, and estimates are about the whole.
+    """
+    unshared = params.round.model_copy(update={"explored_share": 0.0, "audited_share": 0.0})
+    items = choose_for_query(pool, choice, query_size, params.model_copy(update={"round": unshared}), rng)
+    return [item if item.reason.endswith(CARRIED_OVER) else replace(item, probability=None) for item in items]
 
 
 def choose_for_audit(

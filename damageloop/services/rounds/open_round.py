@@ -16,7 +16,13 @@ from damageloop.params import Params
 from damageloop.ports import AnnotationTool, Clock, FeatureStore, JobContext, TaskDraft
 from damageloop.ports.persistence import UnitOfWork, UnitOfWorkFactory
 from damageloop.services.rounds.candidates import MakeCandidates
-from damageloop.services.rounds.choose_images import Pool, choose_by_hand, choose_for_audit, choose_for_query
+from damageloop.services.rounds.choose_images import (
+    Pool,
+    choose_by_hand,
+    choose_for_audit,
+    choose_for_query,
+    choose_within,
+)
 from damageloop.services.rounds.pre_annotations import NO_MODEL, PreAnnotationSender
 from damageloop.services.rounds.renew_pre_annotations import RENEWED
 from damageloop.services.rounds.round_pool import daily_budget, pool_of
@@ -34,6 +40,7 @@ class Wish:
         query_size: Another number of images than that of params.yaml.
         image_ids: Exactly these images, whatever a strategy would say.
         asked_by: The person, where one asked.
+        subset_id: The strategy chooses among the images of this saved subset.
     """
 
     number: int
@@ -43,6 +50,7 @@ class Wish:
     query_size: int | None = None
     image_ids: tuple[int, ...] = ()
     asked_by: str = ""
+    subset_id: int | None = None
 
     @classmethod
     def of(cls, inputs: Mapping[str, Any]) -> Wish:
@@ -55,6 +63,7 @@ class Wish:
             query_size=inputs.get("query_size"),
             image_ids=tuple(inputs.get("image_ids") or ()),
             asked_by=inputs.get("asked_by") or "",
+            subset_id=inputs.get("subset_id"),
         )
 
     @property
@@ -148,8 +157,19 @@ class OpenRound:
             items = choose_for_audit(pool, n_images, self.params, rng, choice.seconds_by_hand, n_most)
             return _Chosen("random", None, items)
         n_images = self._n_images(work, wish.query_size or self.params.round.query_size)
+        if wish.subset_id is not None:
+            return self._within_subset(work, pool, wish, make, n_images, rng)
         choice = make(work, pool.train, wish.model_version, wanted)
         return _Chosen(choice.strategy, choice.note, choose_for_query(pool, choice, n_images, self.params, rng))
+
+    def _within_subset(
+        self, work: UnitOfWork, pool: Pool, wish: Wish, make: MakeCandidates, n: int, rng: np.random.Generator
+    ) -> _Chosen:
+        subset = work.subsets.get(wish.subset_id or 0)
+        part = pool.within(subset.image_ids)
+        choice = make(work, part.train, wish.model_version, wish.strategy or self.params.strategy.name)
+        note = "; ".join(text for text in (f"among the images of subset {subset.name!r}", choice.note) if text)
+        return _Chosen(choice.strategy, note, choose_within(part, choice, n, self.params, rng))
 
     def _by_hand(self, work: UnitOfWork, pool: Pool, wish: Wish, make: MakeCandidates) -> _Chosen:
         images = pool.images

@@ -51,8 +51,7 @@ class PreAnnotationSender:
         Raises:
             UnavailableError: If the tool holds another number than was sent.
         """
-        self.tool.import_pre_annotations(drafts)
-        held = self.tool.count_pre_annotations(version, [draft.task_id for draft in drafts])
+        held = self.tool.import_pre_annotations(drafts)
         if held != len(drafts):
             raise UnavailableError(
                 f"Label Studio holds {held} predictions of version {version}, {len(drafts)} were sent."

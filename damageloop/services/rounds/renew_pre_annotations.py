@@ -1,4 +1,8 @@
-"""After a promotion: give untouched tasks the new champion's pre-annotations; a human's work stays as it is."""
+"""After a promotion: give untouched tasks the new champion's pre-annotations; a human's work stays as it is.
+
+What the tasks held before stays beside it. A task that somebody has just opened looks untouched, and Label Studio
+refuses an annotation that was made from a prediction which is gone. Queue and page go by the bound version.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,7 @@ class RenewPreAnnotations:
     sender: PreAnnotationSender
 
     def __call__(self, inputs: Mapping[str, Any], context: JobContext) -> dict[str, Any]:
-        """Import the version's predictions, bind it, then delete the older ones.
+        """Import the version's predictions and bind it.
 
         Nothing is done for a version that is champion no more.
         """
@@ -38,26 +42,23 @@ class RenewPreAnnotations:
             # From here on tasks show two versions: if this ends early, going back to the old one has work to do too.
             work.facts.set(RENEWED, None)
             work.commit()
-        renewed = deleted = 0
+        renewed = 0
         for items in rounds:
             sent = [item.task_id for item in items if item.state is ItemState.SENT and item.task_id]
             untouched = self.tool.untouched(sent)
             due = [item for item in items if item.task_id in untouched]
             renewed += self.sender.send(version, due, n_items=len(items))
-            deleted += self.tool.delete_older_pre_annotations(version, sorted(untouched))
-        of_opinions = self._renew_opinions(version)
-        renewed, deleted = renewed + of_opinions[0], deleted + of_opinions[1]
+        renewed += self._renew_opinions(version)
         with self.units() as work:
             work.facts.set(RENEWED, version)
             work.commit()
-        return {"model_version": version, "renewed": renewed, "deleted": deleted}
+        return {"model_version": version, "renewed": renewed}
 
-    def _renew_opinions(self, version: int) -> tuple[int, int]:
-        """Do the same for second tasks; return how many pre-labels were renewed and how many older ones deleted."""
+    def _renew_opinions(self, version: int) -> int:
+        """Do the same for second tasks; return how many pre-labels were renewed."""
         with self.units(read_only=True) as work:
             sent = {o.task_id: o for o in work.second_opinions.all([OpinionState.SENT]) if o.task_id is not None}
         untouched = self.tool.untouched(sorted(sent))
         with self.units(read_only=True) as work:
             drafts = opinion_drafts(work, self.sender.params, version, [sent[task] for task in sorted(untouched)])
-        renewed = self.sender.deliver(version, drafts)
-        return renewed, self.tool.delete_older_pre_annotations(version, sorted(untouched))
+        return self.sender.deliver(version, drafts)

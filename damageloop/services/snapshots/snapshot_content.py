@@ -98,6 +98,11 @@ def labeled_entries(
     return tuple(_entry(image, resolved[image.id]) for image in images if image.status is ImageStatus.ACTIVE)
 
 
+def n_labeled(work: UnitOfWork, params: Params) -> int:
+    """Return how many entries `labeled_entries` has of all images; only disputed ones are read."""
+    return work.annotations.n_undisputed() + len(labeled_entries(work, params, work.annotations.disputed_images()))
+
+
 def lacking_kinds(work: UnitOfWork, params: Params) -> tuple[str, ...]:
     """Return in words what the first snapshot still lacks; a later one is refused by its own checks.
 

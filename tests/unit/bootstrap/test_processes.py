@@ -11,7 +11,7 @@ from damageloop.adapters.supervisor_config import ProgramSpec
 from damageloop.bootstrap.processes import LABEL_STUDIO_PASSWORD, programs
 from damageloop.settings import Settings
 
-ALWAYS = ["ml-backend", "api", "worker-default", "worker-inference", "worker-training", "beat"]
+ALWAYS = ["ml-backend", "api", "worker-default", "worker-inference", "worker-training", "beat", "console"]
 
 
 @pytest.fixture
@@ -53,6 +53,7 @@ def test_ports_follow_the_settings_and_name_them(home: Path) -> None:
         "label-studio": (8124, "DAMAGELOOP_LABEL_STUDIO_PORT"),
         "ml-backend": (9123, "DAMAGELOOP_ML_BACKEND_PORT"),
         "api": (8123, "DAMAGELOOP_API_PORT"),
+        "console": (8501, "DAMAGELOOP_CONSOLE_PORT"),
     }
 
 
@@ -94,3 +95,11 @@ def test_addresses_are_handed_on_under_the_names_that_they_are_read_by(
     assert environment["DAMAGELOOP_API_URL"] == "http://api.example"
     # Empty, it hides what the process manager may have inherited.
     assert environment["DAMAGELOOP_OPERATIONS_URL"] == ""
+
+
+def test_the_console_is_told_where_the_api_is_and_nothing_of_the_database(home: Path) -> None:
+    settings = Settings(home=home, database_url="postgresql://platform:secret@db/platform")
+    environment = by_name(settings)["console"].environment
+    assert environment["DAMAGELOOP_OPERATIONS_URL"] == "http://localhost:8000"
+    assert environment["DAMAGELOOP_DATABASE_URL"] == ""
+    assert environment["STREAMLIT_BROWSER_GATHER_USAGE_STATS"] == "false"

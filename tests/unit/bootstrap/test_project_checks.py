@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from damageloop.adapters.label_studio.inspection import MlBackendState, ProjectState, WebhookState
-from damageloop.adapters.label_studio.setup import PROJECT_SETTINGS
+from damageloop.adapters.label_studio.setup import PROJECT_SETTINGS, ProjectPage
 from damageloop.bootstrap.project_checks import Expected, judge
 
 HOOK, BACKEND, SECRET = "http://localhost:8000/v1/webhooks/label-studio", "http://localhost:9090", "a-secret"
@@ -34,6 +34,7 @@ def test_a_project_as_init_leaves_it_has_no_finding() -> None:
         ("enable_empty_annotation", True),
         ("evaluate_predictions_automatically", True),
         ("min_annotations_to_start_training", 10),
+        ("show_instruction", False),
         ("maximum_annotations", None),
     ],
 )
@@ -101,5 +102,10 @@ def test_every_failure_says_what_mends_it_and_no_secret() -> None:
 
 def test_other_labels_than_those_of_the_parameters_are_found() -> None:
     state = replace(HEALTHY, label_config="<View/>")
-    assert failed(state, replace(EXPECTED, label_config="<View/>")) == set()
-    assert failed(state, replace(EXPECTED, label_config="<View><Labels/></View>")) == {"labels"}
+    assert failed(state, replace(EXPECTED, page=ProjectPage("<View/>", ""))) == set()
+    assert failed(state, replace(EXPECTED, page=ProjectPage("<View><Labels/></View>", ""))) == {"labels"}
+
+
+def test_another_instruction_than_the_parameters_give_is_found() -> None:
+    state = replace(HEALTHY, label_config="<View/>", instruction="<p>Draw.</p>")
+    assert failed(state, replace(EXPECTED, page=ProjectPage("<View/>", "<p>Draw all.</p>"))) == {"instruction"}

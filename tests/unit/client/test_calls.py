@@ -326,6 +326,39 @@ def test_a_batch_is_waited_for_until_it_is_over(ask: Callable[..., Any], pauses:
         ask(Platform(batch("running")), "wait_for_batch", "b", poll_s=2.0, timeout_s=1.0)
 
 
+@pytest.mark.parametrize("method", ["put", "patch", "delete"])
+def test_any_route_is_changed_and_an_empty_answer_is_none(ask: Callable[..., Any], method: str) -> None:
+    platform = Platform(httpx.Response(200, json={"id": 3}), httpx.Response(204))
+    more = () if method == "delete" else ({"name": "b"},)
+    assert ask(platform, method, "/v1/things/3", *more) == {"id": 3}
+    assert ask(platform, method, "/v1/things/3", *more) is None
+    assert {(request.method, request.url.path) for request in platform.requests} == {(method.upper(), "/v1/things/3")}
+    assert [json.loads(request.content or b"null") for request in platform.requests] == [*more, *more] or not more
+
+
+def test_replacing_is_tried_again_and_changing_a_part_is_not(ask: Callable[..., Any]) -> None:
+    platform = Platform(httpx.ReadTimeout("slow"), httpx.Response(200, json={}))
+    assert ask(platform, "put", "/v1/things/3", {}) == {}
+    platform = Platform(httpx.ReadTimeout("slow"), httpx.Response(200, json={}))
+    with pytest.raises(ConnectionFailedError):
+        ask(platform, "patch", "/v1/things/3", {})
+    assert len(platform.requests) == 1
+
+
+def test_a_file_comes_as_its_bytes_and_a_refusal_as_its_problem(ask: Callable[..., Any]) -> None:
+    platform = Platform(httpx.Response(200, content=b"\xff\xd8jpeg"), problem(404, "not_found"))
+    assert ask(platform, "get_bytes", "/v1/images/7/thumbnail", width=320) == b"\xff\xd8jpeg"
+    assert platform.requests[0].url.params["width"] == "320"
+    with pytest.raises(NotFoundError):
+        ask(platform, "get_bytes", "/v1/images/8/thumbnail")
+
+
+def test_what_is_not_asked_for_is_not_sent(ask: Callable[..., Any]) -> None:
+    platform = Platform(httpx.Response(200, json=[]))
+    ask(platform, "get", "/v1/images", limit=5, after=None)
+    assert dict(platform.requests[0].url.params) == {"limit": "5"}
+
+
 def test_both_clients_have_the_same_methods() -> None:
     def methods(kind: type) -> dict[str, list[str]]:
         found = inspect.getmembers(kind, inspect.isfunction)

@@ -1,61 +1,25 @@
-"""Which images a filter takes."""
+"""What a filter says, and the names and numbers of a saved choice."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
-from damageloop.domain.image import ImageQuality
+from damageloop.domain.round import Share
 from damageloop.domain.split import Split
-from damageloop.domain.subset import ImageFacts, SubsetQuery, checked_name, merged
+from damageloop.domain.subset import SubsetQuery, checked_name, merged
 from damageloop.errors import InvalidInputError
-from tests.fakes.photos import make_image
-
-IMAGE = make_image(1)
-DARK = replace(IMAGE, stored=replace(IMAGE.stored, quality=ImageQuality(30.0, 10.0, 80.0)))
-FACTS = ImageFacts(IMAGE, frozenset({"dent"}), frozenset({2}), 0.6)
 
 
-@pytest.mark.parametrize(
-    ("query", "is_met"),
-    [
-        (SubsetQuery(), True),
-        (SubsetQuery(split=Split.TRAIN), True),
-        (SubsetQuery(split=Split.TEST), False),
-        (SubsetQuery(damage_class="dent"), True),
-        (SubsetQuery(damage_class="scratch"), False),
-        (SubsetQuery(is_labeled=True), True),
-        (SubsetQuery(is_labeled=False), False),
-        (SubsetQuery(round_id=2), True),
-        (SubsetQuery(round_id=3), False),
-        (SubsetQuery(min_score=0.6, max_score=0.6), True),
-        (SubsetQuery(min_score=0.61), False),
-        (SubsetQuery(max_score=0.59), False),
-        (SubsetQuery(max_brightness=119.0), False),
-        (SubsetQuery(min_brightness=120.0), True),
-        (SubsetQuery(max_sharpness=79.0), False),
-        (SubsetQuery(damage_class="dent", round_id=3), False),
-    ],
-)
-def test_an_image_meets_everything_that_is_given(query: SubsetQuery, is_met: bool) -> None:
-    assert query.is_met_by(FACTS) is is_met
+def test_a_query_is_the_same_after_being_kept_as_json() -> None:
+    query = SubsetQuery(split=Split.TEST, share=Share.AUDITED, is_labeled=False, max_brightness=60.0)
+    assert query.as_json() == {"split": "test", "share": "audited", "is_labeled": False, "max_brightness": 60.0}
+    assert SubsetQuery.of(query.as_json()) == query
 
 
-def test_an_image_without_a_score_is_in_no_range_of_scores() -> None:
-    unscored = replace(FACTS, top_score=None)
-    assert not SubsetQuery(min_score=0.0).is_met_by(unscored)
-    assert not SubsetQuery(max_score=1.0).is_met_by(unscored)
-    assert SubsetQuery().is_met_by(unscored)
-
-
-def test_clean_is_labeled_and_unlabeled_has_no_class() -> None:
-    assert SubsetQuery(is_labeled=True).is_met_by(replace(FACTS, damage_classes=frozenset()))
-    assert not SubsetQuery(damage_class="dent").is_met_by(replace(FACTS, damage_classes=None))
-
-
-def test_dark_photos_are_found() -> None:
-    assert SubsetQuery(max_brightness=50.0).is_met_by(replace(FACTS, image=DARK))
+def test_a_predicted_class_counts_from_where_boxes_are_shown_unless_a_score_is_given() -> None:
+    assert SubsetQuery(predicted_class="dent").seen_from(0.25).min_score == 0.25
+    assert SubsetQuery(predicted_class="dent", max_score=0.1).seen_from(0.25).min_score is None
+    assert SubsetQuery().seen_from(0.25) == SubsetQuery()
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from damageloop.adapters.label_studio.form import labeling_config
 from damageloop.adapters.label_studio.regions import (
-    labeling_config,
+    is_blank,
     parse_annotation,
+    parse_note,
     to_choice,
     to_prediction,
+    to_reason,
     to_region,
+    to_severity,
 )
 from damageloop.domain.annotation import LabeledBox, Verdict
 from damageloop.domain.geometry import Box
@@ -113,6 +117,46 @@ class TestVerdicts:
         assert parse_annotation(annotation(result=None)) == (Verdict.INCOMPLETE, ())
 
 
+class TestBlankSubmits:
+    @pytest.mark.parametrize("said", [[], [to_reason("no idea")], [{**to_choice("too dark"), "from_name": "why"}]])
+    def test_a_reason_alone_says_nothing_of_the_photo(self, said: list[dict[str, Any]]) -> None:
+        assert is_blank(annotation(*said))
+        assert parse_annotation(annotation(*said)) == (Verdict.INCOMPLETE, ())
+
+    @pytest.mark.parametrize("said", [[region()], [to_choice(NO_DAMAGE)], [to_choice(UNUSABLE)]])
+    def test_a_box_or_a_choice_is_a_word(self, said: list[dict[str, Any]]) -> None:
+        assert not is_blank(annotation(*said))
+
+    def test_a_skip_is_no_submit(self) -> None:
+        assert not is_blank(annotation(was_cancelled=True))
+
+    def test_boxes_of_a_removed_class_were_a_word(self) -> None:
+        rust = annotation(to_region("r", LabeledBox("rust", DENT.box), SIZE_WH))
+        assert parse_annotation(rust, FormerNames({}, ("rust",)))[0] is Verdict.INCOMPLETE
+        assert not is_blank(rust)
+
+    def test_what_was_chosen_and_what_was_written_become_one_note(self) -> None:
+        why = {**to_choice("too dark"), "from_name": "why"}
+        assert parse_note(annotation(to_reason("at night"), why)) == "too dark; at night"
+
+
+class TestSeverity:
+    def test_it_belongs_to_the_box_of_its_id_and_survives_a_rename(self) -> None:
+        bad, other = to_region("a", DENT, SIZE_WH), to_region("b", DENT, SIZE_WH)
+        _, boxes = parse_annotation(annotation(bad, to_severity(bad, "severe"), other), FormerNames({"dent": "ding"}))
+        assert [(box.damage_class, box.severity) for box in boxes] == [("ding", "severe"), ("ding", None)]
+
+    def test_what_is_no_level_of_ours_is_left_out(self) -> None:
+        drawn = to_region("a", DENT, SIZE_WH)
+        _, (box,) = parse_annotation(annotation(drawn, to_severity(drawn, "awful")))
+        assert box.severity is None
+
+    def test_an_annotation_that_is_sent_back_shows_it_again(self) -> None:
+        item = PreAnnotation(1, 1, 2, 0.5, SIZE_WH, (Detection("dent", 1.0, DENT.box),), ("minor",))
+        _, (box,) = parse_annotation(annotation(*to_prediction(item)["result"]))
+        assert (box.damage_class, box.severity) == ("dent", "minor")
+
+
 class TestOddRegions:
     def test_a_box_over_the_edge_is_clipped_to_the_image(self) -> None:
         _, (found,) = parse_annotation(annotation(region(x=90.0, width=20.0)))
@@ -140,23 +184,6 @@ class TestOddRegions:
     )
     def test_what_cannot_be_read_makes_the_annotation_incomplete(self, odd: dict[str, Any]) -> None:
         assert parse_annotation(annotation(region(), odd)) == (Verdict.INCOMPLETE, ())
-
-
-def parsed_config(*classes: str) -> ElementTree.Element:
-    return ElementTree.fromstring(labeling_config(classes))  # noqa: S314 - we wrote it
-
-
-class TestLabelingConfig:
-    def test_choices_and_labels_stand_above_the_image(self) -> None:
-        view = parsed_config("scratch", "dent")
-        assert [child.tag for child in view] == ["Choices", "RectangleLabels", "TextArea", "Image"]
-        assert [choice.get("value") for choice in view[0]] == [NO_DAMAGE, UNUSABLE]
-
-    def test_every_class_has_a_color_and_a_hotkey_of_its_own(self) -> None:
-        view = parsed_config(*(f"class {n}" for n in range(12)))
-        hotkeys = [element.get("hotkey") for element in view.iter() if element.get("hotkey")]
-        assert len(hotkeys) == len(set(hotkeys)) == 14
-        assert len({label.get("background") for label in view[1]}) == 8
 
 
 def labels_of(config: str) -> dict[str, dict[str, str]]:

@@ -117,7 +117,7 @@ def test_webhooks_are_answered_and_ignored(client: FlaskClient, source: FakePreA
     assert source.calls == []
 
 
-@pytest.mark.parametrize("path", ["/train", "/versions", "/is_training", "/metrics"])
+@pytest.mark.parametrize("path", ["/train", "/is_training", "/metrics"])
 def test_routes_that_train_or_list_folders_are_closed(client: FlaskClient, path: str) -> None:
     assert client.post(path, json={"annotations": []}).status_code == 404
     assert client.get(path).status_code == 404
@@ -125,3 +125,31 @@ def test_routes_that_train_or_list_folders_are_closed(client: FlaskClient, path:
 
 def test_it_is_healthy(client: FlaskClient) -> None:
     assert client.get("/health").status_code == 200
+
+
+def test_the_versions_begin_with_the_champion(client: FlaskClient) -> None:
+    assert client.get("/versions").get_json() == {"versions": ["5", "4", "3", "2", "1"]}
+    assert client.post("/versions").status_code == 404
+
+
+class TestWithAPassword:
+    @pytest.fixture
+    def client(self, source: FakePreAnnotationSource) -> FlaskClient:
+        return create_app(source, password="p:ss").test_client()
+
+    def test_nothing_but_health_is_told_to_strangers(
+        self, client: FlaskClient, source: FakePreAnnotationSource
+    ) -> None:
+        wrong = [None, ("damageloop", "p"), ("other", "p:ss"), ("damageloop", "")]
+        for auth in wrong:
+            for path in ("/predict", "/setup", "/webhook", "/train"):
+                refused = client.post(path, json={"tasks": [task(1)]}, auth=auth)
+                assert (refused.status_code, refused.get_json()) == (401, {"error": "unauthorized"})
+            assert client.get("/versions", auth=auth).status_code == 401
+            assert client.get("/health", auth=auth).status_code == 200
+        assert client.get("/versions", headers={"Authorization": "Basic \xff"}).status_code == 401
+        assert source.calls == []
+
+    def test_label_studio_is_answered(self, client: FlaskClient) -> None:
+        answer = client.post("/predict", json={"tasks": [task(1)]}, auth=("damageloop", "p:ss"))
+        assert numbers_of_boxes(answer.get_json()["results"]) == [1]

@@ -9,6 +9,7 @@ from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from damageloop.adapters.database.base import CHUNK
+from damageloop.adapters.database.gallery_tables import PredictionClassRow
 from damageloop.adapters.database.pricing_tables import BatchItemRow
 from damageloop.adapters.database.record_tables import SecondOpinionRow
 from damageloop.adapters.database.repositories.changes import next_change
@@ -41,7 +42,7 @@ def forget_rows(session: Session, image_ids: Sequence[int], now: datetime) -> No
     """
     rows = list(session.scalars(select(ImageRow).where(ImageRow.id.in_(image_ids)).order_by(ImageRow.id)))
     sources = [row.source_sha256 for row in rows]
-    for table in (PredictionRow, RefusedPredictionRow, LabelErrorRow):
+    for table in (PredictionClassRow, PredictionRow, RefusedPredictionRow, LabelErrorRow):
         session.execute(delete(table).where(table.image_id.in_(image_ids)))
     session.execute(delete(QuarantineRow).where(QuarantineRow.source_sha256.in_(sources)))
     _forget_answers(session, sources)

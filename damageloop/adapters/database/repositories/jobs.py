@@ -104,11 +104,18 @@ class SqlJobs:
         return self.get(job_id)
 
     def beat(
-        self, job_id: int, attempt: int, now: datetime, lease_until: datetime, progress: float, message: str
+        self,
+        job_id: int,
+        attempt: int,
+        now: datetime,
+        lease_until: datetime,
+        progress: float,
+        message: str,
+        detail: Mapping[str, Any] | None = None,
     ) -> bool:
-        is_ours = self._change(
-            job_id, attempt, heartbeat_at=now, lease_until=lease_until, progress=progress, message=message
-        )
+        values: dict[str, Any] = {"heartbeat_at": now, "lease_until": lease_until}
+        values |= {"progress": progress, "message": message} | ({"detail": dict(detail)} if detail else {})
+        is_ours = self._change(job_id, attempt, **values)
         self._session.expire_all()
         return is_ours and not self._row(job_id).is_cancel_requested
 
@@ -188,6 +195,7 @@ def to_job(row: JobRow) -> Job:
         error=row.error,
         progress=row.progress or 0.0,
         message=row.message or "",
+        detail=row.detail or {},
         created_at=row.created_at,
         started_at=row.started_at,
         finished_at=row.finished_at,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, tuple_
 from sqlalchemy.orm import Session
 
 from damageloop.adapters.database.base import CHUNK
@@ -54,6 +54,14 @@ class SqlLabelErrors:
         query = select(LabelErrorRow).order_by(LabelErrorRow.quality, LabelErrorRow.id)
         if states is not None:
             query = query.where(LabelErrorRow.state.in_([state.value for state in states]))
+        return [to_label_error(row) for row in self._session.scalars(query)]
+
+    def page(self, states: Collection[LabelErrorState], limit: int, after: int | None) -> list[LabelError]:
+        place = tuple_(LabelErrorRow.quality, LabelErrorRow.id)
+        query = select(LabelErrorRow).order_by(LabelErrorRow.quality, LabelErrorRow.id).limit(limit)
+        query = query.where(LabelErrorRow.state.in_([state.value for state in states]))
+        if after is not None:
+            query = query.where(place > tuple_(self.get(after).quality, after))
         return [to_label_error(row) for row in self._session.scalars(query)]
 
     def set_state(self, error_id: int, state: LabelErrorState) -> None:

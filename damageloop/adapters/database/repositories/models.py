@@ -143,6 +143,21 @@ class SqlModels:
         self._session.flush()
         return to_decision(row)
 
+    def add_refusal(self, champion: int | None, challenger: int, asked_by: str, note: str, now: datetime) -> Decision:
+        row = DecisionRow(
+            champion=champion,
+            challenger=challenger,
+            decision=DecisionKind.REFUSE.value,
+            reasons=[f"Refused by {asked_by}: {note}"],
+            evidence={},
+            created_at=now,
+            asked_by=asked_by,
+            note=note,
+        )
+        self._session.add(row)
+        self._session.flush()
+        return to_decision(row)
+
     def comparisons(self, test_hash: str) -> int:
         query = select(func.count()).select_from(DecisionRow).where(DecisionRow.test_hash == test_hash)
         return self._session.scalar(query) or 0
@@ -258,6 +273,8 @@ def to_decision(row: DecisionRow) -> Decision:
         row.evidence,
         row.created_at,
         row.test_hash,
+        row.asked_by,
+        row.note,
     )
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from damageloop.adapters.database.base import CHUNK
 from damageloop.adapters.database.conversions import detections_from_json, detections_to_json
+from damageloop.adapters.database.repositories.classes import keep_predicted_classes
 from damageloop.adapters.database.repositories.expiry import expire_evidence
 from damageloop.adapters.database.repositories.relabeling import rename_predictions
 from damageloop.adapters.database.tables import EvidenceRow, ImageRow, PredictionRow, RefusedPredictionRow
@@ -36,7 +37,7 @@ class SqlPredictions:
         ids = [p.image_id for p in predictions]
         # One that was forgotten while a model looked at it takes nothing in.
         present = set(self.of_version(version, ids)) | self._forgotten(ids)
-        self._session.add_all(
+        rows = [
             PredictionRow(
                 image_id=p.image_id,
                 model_version=p.model_version,
@@ -47,8 +48,10 @@ class SqlPredictions:
             )
             for p in predictions
             if p.image_id not in present
-        )
+        ]
+        self._session.add_all(rows)
         self._session.flush()
+        keep_predicted_classes(self._session, rows, are_new=True)
 
     def _forgotten(self, image_ids: Sequence[int]) -> set[int]:
         found: set[int] = set()

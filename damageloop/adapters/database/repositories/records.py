@@ -68,8 +68,17 @@ class SqlSecondOpinions:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def add(self, image_id: int, kind: OpinionKind, reason: str, asked_by: str, now: datetime) -> SecondOpinion:
+    def add(
+        self,
+        image_id: int,
+        kind: OpinionKind,
+        reason: str,
+        asked_by: str,
+        now: datetime,
+        known_annotation_id: int | None = None,
+    ) -> SecondOpinion:
         row = SecondOpinionRow(
+            known_annotation_id=known_annotation_id,
             image_id=image_id,
             kind=kind.value,
             reason=reason,
@@ -230,6 +239,7 @@ def to_second_opinion(row: SecondOpinionRow) -> SecondOpinion:
         row.task_id,
         row.created_at,
         row.ended_at,
+        row.known_annotation_id,
     )
 
 

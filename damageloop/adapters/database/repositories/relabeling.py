@@ -10,11 +10,13 @@ from sqlalchemy import Text, cast, select
 from sqlalchemy.orm import Session
 
 from damageloop.adapters.database.conversions import boxes_from_json
+from damageloop.adapters.database.repositories.classes import keep_predicted_classes
 from damageloop.adapters.database.tables import AnnotationRow, PredictionRow
 from damageloop.domain.annotation import Verdict
 from damageloop.domain.labels import FormerNames
 
-# Of a stored box: the class of now (null: removed), four corners, and what was said where that differs.
+# Of a stored box: the class of now (null: removed), four corners, what was said where that differs or a severity
+# follows, and the severity where there is one.
 _NOW, _SAID = 0, 5
 
 
@@ -45,18 +47,22 @@ def rename_predictions(session: Session, former: FormerNames, limit: int) -> int
         says_so = cast(PredictionRow.detections, Text).contains(wanted, autoescape=True)
         sees_so = cast(PredictionRow.mirrored, Text).contains(wanted, autoescape=True)
         query = select(PredictionRow).where(says_so | sees_so).order_by(PredictionRow.id).limit(limit - renamed)
+        changed: list[PredictionRow] = []
         for row in session.scalars(query):
             row.detections = _renamed(row.detections, name, present)
             row.mirrored = None if row.mirrored is None else _renamed(row.mirrored, name, present)
-            renamed += 1
+            changed.append(row)
         session.flush()
+        keep_predicted_classes(session, changed)
+        renamed += len(changed)
     return renamed
 
 
 def _named(box: Sequence[Any], former: FormerNames) -> list[Any]:
     said = box[_SAID] if len(box) > _SAID else box[_NOW]
     now = former.current(said)
-    return [now, *box[1:_SAID]] if now == said else [now, *box[1:_SAID], said]
+    severity = box[_SAID + 1 :]
+    return [now, *box[1:_SAID]] if now == said and not severity else [now, *box[1:_SAID], said, *severity]
 
 
 def _renamed(detections: Sequence[dict[str, Any]], name: str, present: str) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, aliased
 from damageloop.adapters.database.base import CHUNK
 from damageloop.adapters.database.conversions import boxes_from_json, boxes_to_json
 from damageloop.adapters.database.repositories.changes import last_change, last_changed_at, next_change
+from damageloop.adapters.database.repositories.classes import keep_drawn_classes
 from damageloop.adapters.database.repositories.expiry import expire_inbox
 from damageloop.adapters.database.repositories.relabeling import renamed_rows
 from damageloop.adapters.database.tables import AnnotationRow, ImageRow, InboxRow
@@ -41,7 +42,9 @@ class SqlAnnotations:
             return False
         elif row.image_id != annotation.image_id:
             # A restored annotation tool gives its numbers anew: what the former one said must not be written over.
+            former_image = row.image_id
             self._set_aside(row)
+            keep_drawn_classes(self._session, [former_image])
             row = AnnotationRow(source=annotation.source, external_id=annotation.external_id, content_hash="")
         changed = row.content_hash != annotation.content_hash
         # Which of an image's annotations counts may change by who said the same again, or when.
@@ -61,6 +64,8 @@ class SqlAnnotations:
         # Not before: taking a number flushes, and a new row without one is refused.
         self._session.add(row)
         self._session.flush()
+        if changed:
+            keep_drawn_classes(self._session, [row.image_id])
         return changed
 
     def by_external_id(self, source: str, external_id: str) -> Annotation | None:
@@ -68,13 +73,15 @@ class SqlAnnotations:
         return to_annotation(row) if row else None
 
     def tombstone(self, source: str, external_ids: Iterable[str]) -> int:
-        count = 0
+        count, images = 0, set()
         for external_id in external_ids:
             row = self._find(source, external_id)
             if row is None or row.is_deleted:
                 continue
             self._mark_deleted(row)
+            images.add(row.image_id)
             count += 1
+        keep_drawn_classes(self._session, images)
         return count
 
     def external_ids(self, source: str) -> set[str]:
@@ -129,9 +136,33 @@ class SqlAnnotations:
         )
         return sorted(self._session.scalars(query))
 
+    def labeled_images(self, split: Split) -> list[int]:
+        query = (
+            select(AnnotationRow.image_id)
+            .join(ImageRow, ImageRow.id == AnnotationRow.image_id)
+            .where(
+                ImageRow.split == split.value,
+                ImageRow.status == ImageStatus.ACTIVE.value,
+                AnnotationRow.is_deleted.is_(False),
+                AnnotationRow.verdict.in_([verdict.value for verdict in LABELED_VERDICTS]),
+            )
+            .distinct()
+        )
+        return sorted(self._session.scalars(query))
+
     def n_images(self) -> int:
         query = select(func.count(func.distinct(AnnotationRow.image_id))).where(AnnotationRow.is_deleted.is_(False))
         return self._session.scalar(query) or 0
+
+    def n_undisputed(self) -> int:
+        is_live = AnnotationRow.is_deleted.is_(False)
+        single = select(func.max(AnnotationRow.verdict).label("verdict")).join(
+            ImageRow, ImageRow.id == AnnotationRow.image_id
+        )
+        single = single.where(is_live, ImageRow.status == ImageStatus.ACTIVE.value).group_by(AnnotationRow.image_id)
+        found = single.having(func.count() == 1).subquery()
+        labels = [verdict.value for verdict in LABELED_VERDICTS]
+        return self._session.scalar(select(func.count()).where(found.c.verdict.in_(labels))) or 0
 
     def undisputed_kinds(self) -> set[tuple[Split, Verdict]]:
         kinds = [(split, verdict) for split in Split for verdict in sorted(LABELED_VERDICTS)]
@@ -164,7 +195,9 @@ class SqlAnnotations:
             row.content_hash = to_annotation(row).content_hash
             row.sequence = next_change(self._session)
             self._session.flush()
-        return sorted({row.image_id for row in changed})
+        images = sorted({row.image_id for row in changed})
+        keep_drawn_classes(self._session, images)
+        return images
 
     def sequence(self) -> int:
         return last_change(self._session)
@@ -192,6 +225,7 @@ class SqlAnnotations:
             row.content_hash = to_annotation(row).content_hash
             row.sequence = next_change(self._session)
             self._session.flush()
+        keep_drawn_classes(self._session, image_ids)
 
     def forgotten_ids(self, source: str) -> set[str]:
         query = (

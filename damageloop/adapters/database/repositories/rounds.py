@@ -75,6 +75,16 @@ class SqlRounds:
         query = select(RoundItemRow).where(RoundItemRow.round_id == round_id).order_by(RoundItemRow.rank)
         return [to_item(row) for row in self._session.scalars(query)]
 
+    def page(self, limit: int, after: int | None) -> list[Round]:
+        query = select(RoundRow).where(RoundRow.id > (after or 0)).order_by(RoundRow.id).limit(limit)
+        return [to_round(row) for row in self._session.scalars(query)]
+
+    def page_of_items(self, round_id: int, limit: int, after_rank: int | None) -> list[RoundItem]:
+        query = select(RoundItemRow).where(RoundItemRow.round_id == round_id)
+        if after_rank is not None:
+            query = query.where(RoundItemRow.rank > after_rank)
+        return [to_item(row) for row in self._session.scalars(query.order_by(RoundItemRow.rank).limit(limit))]
+
     def set_state(self, round_id: int, state: RoundState, now: datetime) -> None:
         row = self._row(round_id)
         row.state = state.value

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from damageloop.adapters.database.tables import SubsetRow
-from damageloop.domain.subset import Subset
+from damageloop.domain.subset import Subset, SubsetQuery
 from damageloop.errors import ConflictError, NotFoundError
 
 
@@ -18,7 +18,15 @@ class SqlSubsets:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def add(self, name: str, note: str, image_ids: tuple[int, ...], created_by: str, now: datetime) -> Subset:
+    def add(
+        self,
+        name: str,
+        note: str,
+        image_ids: tuple[int, ...],
+        created_by: str,
+        now: datetime,
+        query: SubsetQuery | None = None,
+    ) -> Subset:
         self._refuse_taken(name)
         row = SubsetRow(
             name=name,
@@ -27,6 +35,7 @@ class SqlSubsets:
             created_by=created_by,
             created_at=now,
             updated_at=now,
+            query=query.as_json() if query else None,
         )
         self._session.add(row)
         self._session.flush()
@@ -39,14 +48,27 @@ class SqlSubsets:
         row = self._session.scalar(select(SubsetRow).where(SubsetRow.name == name))
         return to_subset(row) if row else None
 
+    def page(self, limit: int, after: int | None) -> list[Subset]:
+        query = select(SubsetRow).where(SubsetRow.id > (after or 0)).order_by(SubsetRow.id).limit(limit)
+        return [to_subset(row) for row in self._session.scalars(query)]
+
     def all(self) -> list[Subset]:
         return [to_subset(row) for row in self._session.scalars(select(SubsetRow).order_by(SubsetRow.id))]
 
-    def replace(self, subset_id: int, name: str, note: str, image_ids: tuple[int, ...], now: datetime) -> Subset:
+    def replace(
+        self,
+        subset_id: int,
+        name: str,
+        note: str,
+        image_ids: tuple[int, ...],
+        now: datetime,
+        query: SubsetQuery | None = None,
+    ) -> Subset:
         row = self._row(subset_id)
         if name != row.name:
             self._refuse_taken(name)
         row.name, row.note, row.image_ids, row.updated_at = name, note, list(image_ids), now
+        row.query = query.as_json() if query else None
         self._session.flush()
         return to_subset(row)
 
@@ -75,4 +97,5 @@ def to_subset(row: SubsetRow) -> Subset:
         created_by=row.created_by,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        query=SubsetQuery.of(row.query) if row.query is not None else None,
     )

@@ -12,7 +12,13 @@ from damageloop.ports.persistence import UnitOfWork
 def agree_with_tool(work: UnitOfWork, tool: AnnotationTool) -> Iterator[str]:
     """Yield annotations that one side alone has, or that differ."""
     ours = {a.external_id: a for a in work.annotations.all(SOURCE) if not a.is_deleted}
+    answers = work.known_items.external_ids()
     theirs = {review.external_id: review for review in tool.reviews_since(None)}
+    for external_id in sorted(answers - theirs.keys()):
+        yield f"answer {external_id} of a known item is only in the database"
+    for external_id in sorted(answers & ours.keys()):
+        yield f"annotation {external_id} is a label and the answer of a known item at once"
+    theirs = {external_id: review for external_id, review in theirs.items() if external_id not in answers}
     for external_id in sorted(ours.keys() ^ theirs.keys()):
         side = "the database" if external_id in ours else "Label Studio"
         yield f"annotation {external_id} is only in {side}"

@@ -35,6 +35,7 @@ def answered_have_ended(work: UnitOfWork) -> Iterator[str]:
     """Yield opinions that were answered and still wait, and images that are sent back twice at once."""
     sent = work.second_opinions.all([OpinionState.SENT])
     answered = work.annotations.answered_tasks([opinion.task_id for opinion in sent if opinion.task_id is not None])
+    answered |= work.known_items.answered_tasks([opinion.task_id for opinion in sent if opinion.task_id is not None])
     for opinion in sent:
         if opinion.task_id in answered:
             yield f"second opinion {opinion.id} of image {opinion.image_id} was answered and still waits"

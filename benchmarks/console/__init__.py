@@ -1,0 +1,1 @@
+"""How fast the lists behind the console's pages are with many images: `python -m benchmarks.console`."""

@@ -1,0 +1,1 @@
+"""What the three kinds of people do, in their words, on the real platform."""

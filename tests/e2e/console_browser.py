@@ -1,0 +1,100 @@
+"""A browser on the console: log in, open a page, look for what axe-core finds, keep a picture."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+CHROMIUM = "/usr/bin/chromium"
+ALLOWED = Path(__file__).with_name("axe_allowed.json")
+SCREENSHOTS = Path(os.environ.get("DAMAGELOOP_SCREENSHOTS", "build/screenshots"))
+SIZES = {1280: 800, 1920: 1080}
+Scheme = Literal["light", "dark"]
+_GRAVE = frozenset({"serious", "critical"})
+_PATIENCE_MS = 30_000
+
+
+@contextmanager
+def browser() -> Iterator[Browser]:
+    """Start Debian's Chromium, without a window."""
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        try:
+            yield started
+        finally:
+            started.close()
+
+
+def open_console(started: Browser, url: str, width: int = 1280, scheme: Scheme = "light") -> Page:
+    """Return a page on the login of the console."""
+    context = started.new_context(
+        viewport={"width": width, "height": SIZES[width]}, color_scheme=scheme, reduced_motion="reduce"
+    )
+    page = context.new_page()
+    page.set_default_timeout(_PATIENCE_MS)
+    page.goto(url)
+    expect(page.get_by_label("API key", exact=True)).to_be_visible(timeout=_PATIENCE_MS)
+    return page
+
+
+def log_in(page: Page, key: str) -> None:
+    """Type a key and send it; what follows is the caller's to expect."""
+    page.get_by_label("API key", exact=True).fill(key)
+    page.get_by_role("button", name="Log in").click()
+
+
+def go_to(page: Page, title: str) -> None:
+    """Choose a page in the menu, and wait until it is drawn."""
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name=title, exact=True).click()
+    expect(page.get_by_role("heading", level=1, name=title)).to_be_visible(timeout=_PATIENCE_MS)
+    wait_until_drawn(page)
+
+
+def wait_until_drawn(page: Page) -> None:
+    """Wait until no script runs any more and nothing is shown as loading."""
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=_PATIENCE_MS)
+    expect(page.get_by_test_id("stSpinner")).to_have_count(0, timeout=_PATIENCE_MS)
+    expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=_PATIENCE_MS)
+
+
+def keep_picture(page: Page, name: str) -> Path:
+    """Write a screenshot to the folder that CI keeps."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    file = SCREENSHOTS / f"{name}.png"
+    # Streamlit scrolls inside the page: the window itself must be as high as what is shown.
+    size = page.viewport_size or {"width": 1280, "height": 800}
+    height = page.evaluate("document.querySelector('[data-testid=stMain]')?.scrollHeight ?? 0")
+    page.set_viewport_size({"width": size["width"], "height": max(size["height"], int(height))})
+    page.screenshot(path=file)
+    page.set_viewport_size(size)
+    return file
+
+
+def grave_findings(page: Page) -> list[str]:
+    """Return what axe-core calls serious or critical, outside the list of Streamlit's own, one line each."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    allowed: list[dict[str, str]] = json.loads(ALLOWED.read_text())
+    found: list[dict[str, Any]] = Axe().run(page).response["violations"]
+    return [
+        f"{violation['id']}: {node['target']} {node['html'][:160]}"
+        for violation in found
+        if violation["impact"] in _GRAVE
+        for node in violation["nodes"]
+        if not any(entry["rule"] == violation["id"] and entry["html"] in node["html"] for entry in allowed)
+    ]
+
+
+def page_test(page: Page, title: str, name: str) -> None:
+    """Open a page of the menu: it is drawn without an error, axe finds nothing grave, and a picture is kept."""
+    go_to(page, title)
+    keep_picture(page, name)
+    assert page.get_by_test_id("stException").count() == 0
+    assert page.get_by_text("can't be shown.").count() == 0
+    assert grave_findings(page) == []
