@@ -24,6 +24,7 @@ PARTS: dict[str, Callable[[], None]] = {
 def show() -> None:
     """Draw the page."""
     st.title("Data")
-    chosen = st.segmented_control("Part", list(PARTS), default="Overview", required=True, key="data-part")
+    # Not a segmented control: on a dark ground the words of its chosen segment have too little contrast.
+    chosen = st.radio("Part", list(PARTS), horizontal=True, key="data-part")
     with asking(f"the part {chosen}"):
-        PARTS[chosen or "Overview"]()
+        PARTS[chosen]()

@@ -30,7 +30,7 @@ def show() -> None:
         st.info(f"{error} The map places images that look alike near each other.")
         _ask_button()
         return
-    color_by = st.segmented_control("Color by", ["state", "class", "split"], default="state", key="data-map-color")
+    color_by = st.radio("Color by", ["state", "class", "split"], horizontal=True, key="data-map-color")
     n_shown = len(found["points"])
     part = (
         f"{n_shown:,} of {found['n_points']:,} images, drawn at random" if n_shown < found["n_points"] else "all images"

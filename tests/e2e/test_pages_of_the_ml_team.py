@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.e2e.console_browser import Scheme, browser, go_to, log_in, open_console, page_test, wait_until_drawn
 from tests.e2e.platform_under_test import PlatformUnderTest
 
-TITLES = ("Overview", "Jobs", "Try it", "Settings")
+TITLES = ("Overview", "Queue", "Models", "Data", "Errors", "Jobs", "Try it", "Settings")
 
 
 @pytest.fixture(scope="module", name="chromium")
@@ -48,6 +48,8 @@ def test_a_wrong_key_is_told_and_a_key_without_the_scope_too(chromium: Browser, 
 
 def test_figures_of_the_overview_are_the_api_s(chromium: Browser, live: PlatformUnderTest) -> None:
     page, kpis = logged_in(chromium, live), live.get("/v1/kpis")
+    expect(page.get_by_role("heading", name="Figures")).to_be_visible()
+    wait_until_drawn(page)
     shown = page.get_by_test_id("stMetricValue").all_inner_texts()
     champion = live.get("/v1/status")["champion"]
     assert f"version {champion['version']}" in shown
@@ -63,4 +65,4 @@ def test_the_pages_say_that_the_api_is_away_and_recover(chromium: Browser, live:
         expect(page.get_by_text("The platform does not answer").first).to_be_visible()
     finally:
         live.command("up", "--only", "api")
-    expect(page.get_by_role("heading", name="Ended")).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("heading", name="Ended")).to_be_visible()
