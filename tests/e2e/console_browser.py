@@ -66,6 +66,16 @@ def wait_until_drawn(page: Page) -> None:
     expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=_PATIENCE_MS)
 
 
+def choose(page: Page, label: str, option: str) -> None:
+    """Choose an option of a list, by the keys."""
+    wait_until_drawn(page)
+    # A click would scroll to the list first, and a list that was opened is closed by the scrolling that comes after.
+    page.get_by_label(label).focus()
+    page.keyboard.press("ArrowDown")
+    page.get_by_role("option", name=option, exact=True).click()
+    wait_until_drawn(page)
+
+
 def keep_picture(page: Page, name: str) -> Path:
     """Write a screenshot to the folder that CI keeps."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 from api.main import create_app
 from damageloop.domain.key import Scope
 from damageloop.domain.promotion import PromotionReason
+from tests.e2e.console_browser import choose, wait_until_drawn
 from tests.factories import MOMENT
 from tests.integration.api_world import ApiWorld
 from tests.integration.test_model_review_routes import scored, val_images  # noqa: F401 - fixtures
@@ -91,6 +92,7 @@ def log_in(page: Page, url: str, key: str, heading: str) -> None:
     page.get_by_label("API key").fill(key)
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
+    wait_until_drawn(page)
 
 
 def champions(world: ApiWorld) -> list[tuple[int, str | None]]:
@@ -130,8 +132,7 @@ def test_the_errors_page_has_the_numbers_of_the_api_and_leads_to_the_photos(
     report = httpx.get(f"{api_url}/v1/models/1/errors", headers=key).json()
     cells = page.get_by_test_id("stTable").first.locator("tbody td")
     expect(cells).to_have_text([str(n) for row in report["boxes"] for n in row])
-    page.get_by_label("Drawn by people").click()
-    page.get_by_role("option", name="dent").click()
+    choose(page, "Drawn by people", "dent")
     expect(page.get_by_text("1 box on 1 photo: dent that the model misses.")).to_be_visible()
     expect(page.get_by_text("dent · missed")).to_be_visible()
 
