@@ -45,7 +45,7 @@ if ((${#fast[@]})); then
     start_suite fast "$python" -m pytest "${fast[@]}" --numprocesses="${TEST_PROCESSES:-2}" --dist=loadfile "${selection[@]}" "$@"
 fi
 if has_tests tests/e2e; then
-    start_suite e2e scripts/loopback-only.sh "$python" -m pytest tests/e2e "${selection[@]}" "$@"
+    start_suite e2e scripts/loopback-only.sh "$python" -m pytest tests/e2e tests/acceptance "${selection[@]}" "$@"
 fi
 
 failed=0

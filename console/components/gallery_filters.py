@@ -24,13 +24,12 @@ ORDERS = {
 
 def controls(key: str, round_ids: list[int] | None = None, default_round: int | None = None) -> dict[str, Any]:
     """Draw the filters and return those that are set, as parameters of `GET /v1/images`."""
-    first = st.columns(4)
+    first = st.columns(4 if round_ids is None else 5)
     found: dict[str, Any] = {}
     if round_ids is not None:
         start = round_ids.index(default_round) + 1 if default_round in round_ids else 0
-        found["round_id"] = _choice(first[0], "Round", [str(i) for i in round_ids], f"{key}-round", start)
-    else:
-        found["is_labeled"] = _choice(first[0], "Annotated", ["true", "false"], f"{key}-labeled")
+        found["round_id"] = _choice(first[4], "Round", [str(i) for i in round_ids], f"{key}-round", start)
+    found["is_labeled"] = _choice(first[0], "Annotated", ["true", "false"], f"{key}-labeled")
     found["damage_class"] = _choice(first[1], "Drawn class", class_names(), f"{key}-drawn")
     found["predicted_class"] = _choice(first[2], "Predicted class", class_names(), f"{key}-predicted")
     # Of a round, the order in which annotators get it comes first.

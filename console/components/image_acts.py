@@ -42,11 +42,25 @@ ACTS = (
 )
 
 
-def act_buttons(image_ids: Sequence[int], key: str) -> None:
-    """Draw a button for each act; each asks for the reason before it does anything."""
+OF_REVIEWED = frozenset({"send-back", "second-opinion"})
+
+
+def act_buttons(image_ids: Sequence[int], key: str, is_reviewed: bool | None = None) -> None:
+    """Draw a button for each act; each asks for the reason before it does anything.
+
+    What the API would refuse is shown but disabled, with why; `is_reviewed` is None where images of both kinds may be.
+    """
     for act in ACTS:
-        if st.button(act.title, key=f"{key}-{act.path}", icon=act.icon, disabled=not image_ids):
+        why_not = _why_not(act, is_reviewed)
+        is_off = not image_ids or why_not is not None
+        if st.button(act.title, key=f"{key}-{act.path}", icon=act.icon, disabled=is_off, help=why_not):
             ask(act, image_ids, key)
+
+
+def _why_not(act: Act, is_reviewed: bool | None) -> str | None:
+    if is_reviewed is None or is_reviewed == (act.path in OF_REVIEWED):
+        return None
+    return "Reviewed already: send it back instead." if is_reviewed else "Nobody has annotated it yet: pin it instead."
 
 
 def ask(act: Act, image_ids: Sequence[int], key: str) -> None:

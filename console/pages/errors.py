@@ -77,6 +77,7 @@ def _show_matrix(report: Mapping[str, Any]) -> None:
             on_select=_choose_clicked,
             selection_mode="points",
             width="stretch",
+            config={"displayModeBar": False},
             alt=_ALT,
         )
     with table:

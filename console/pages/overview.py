@@ -144,7 +144,8 @@ def _curve(curve: dict[str, Any], stopping: dict[str, Any]) -> None:
     if not curve["points"]:
         st.info("There is no learning curve yet: it begins with the first model that was trained on reviews.")
         return
-    st.plotly_chart(_drawn(curve), key="learning-curve", alt=f"Learning curve. {curve['sentence']}")
+    words = f"Learning curve. {curve['sentence']}"
+    st.plotly_chart(_drawn(curve), key="learning-curve", config={"displayModeBar": False}, alt=words)
     st.caption(f"{curve['sentence']} {curve['definition']}")
 
 

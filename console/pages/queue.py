@@ -83,7 +83,7 @@ def why_of(item: Mapping[str, Any]) -> str:
 def _below(item: Mapping[str, Any]) -> None:
     image_id = int(item["id"])
     with st.popover(f"Actions for {image_id}", icon=":material/more_horiz:"):
-        image_acts.act_buttons([image_id], f"{KEY}-{image_id}")
+        image_acts.act_buttons([image_id], f"{KEY}-{image_id}", item["annotation"] is not None)
         if st.button("More like this", key=f"{KEY}-{image_id}-like", icon=":material/image_search:"):
             st.session_state[LIKE] = image_id
             st.rerun()

@@ -77,12 +77,12 @@ def run(folder: Path, n_vehicles: int = N_VEHICLES, screenshot: Path | None = No
         story.done("the platform is up")
         story.command("damageloop", "import", str(photos))
         story.done("photos are imported")
-        with _browser() as page:
-            _log_in(page, said)
+        with browser() as page:
+            log_in(page, said)
             story.done("logged in to Label Studio")
-            _open_first_task(page)
+            open_first_task(page)
             story.done("the first photo is on the screen")
-            _draw_and_submit(page, screenshot)
+            draw_and_submit(page, screenshot)
             story.done("the first corrected image is submitted")
         return story.seconds
     finally:
@@ -90,7 +90,8 @@ def run(folder: Path, n_vehicles: int = N_VEHICLES, screenshot: Path | None = No
 
 
 @contextmanager
-def _browser() -> Iterator[Page]:
+def browser() -> Iterator[Page]:
+    """Start Debian's Chromium without a window; yields a page of it."""
     chromium = shutil.which("chromium")
     if not chromium:
         raise SystemExit("Chromium is missing: scripts/install-test-servers.sh installs it.")
@@ -101,13 +102,13 @@ def _browser() -> Iterator[Page]:
         try:
             yield page
         except BaseException:
-            page.screenshot(path="first-image-failed.png")
+            page.screenshot(path=Path(tempfile.gettempdir()) / "first-image-failed.png")
             raise
         finally:
             browser.close()
 
 
-def _log_in(page: Page, said: str) -> None:
+def log_in(page: Page, said: str) -> None:
     """Use what `up` printed: address, user, and the file that holds the password."""
     address, user = _found(r"Label Studio\s+(\S+)\s+user (\S+)", said)
     (password_file,) = _found(r"password in (\S+)", said)
@@ -125,7 +126,7 @@ def _found(pattern: str, said: str) -> tuple[str, ...]:
     return tuple(found.groups())
 
 
-def _open_first_task(page: Page) -> None:
+def open_first_task(page: Page) -> None:
     """Wait for the first round as a person does, by looking again, and begin."""
     page.get_by_text(PROJECT, exact=True).first.click()
     until = time.monotonic() + PATIENCE_MS / 1000
@@ -135,13 +136,22 @@ def _open_first_task(page: Page) -> None:
         if begin.first.is_enabled() and page.get_by_text(re.compile(r"Tasks:? *[1-9]")).count():
             begin.first.click()
             page.get_by_role("button", name="Submit").first.wait_for()
+            _put_the_instructions_away(page)
             return
         page.wait_for_timeout(3_000)
         page.reload()
     raise SystemExit("No photo waited in Label Studio within five minutes.")
 
 
-def _draw_and_submit(page: Page, screenshot: Path | None) -> None:
+def _put_the_instructions_away(page: Page) -> None:
+    """They open by themselves on a person's first photo."""
+    page.wait_for_timeout(1_000)
+    if page.get_by_text("Labeling Instructions").is_visible():
+        page.keyboard.press("Escape")
+        page.get_by_text("Labeling Instructions").wait_for(state="hidden")
+
+
+def draw_and_submit(page: Page, screenshot: Path | None = None) -> None:
     """Draw a scratch with the key that its label shows, and submit."""
     canvas = page.locator("canvas").first
     canvas.wait_for()
@@ -159,7 +169,7 @@ def _draw_and_submit(page: Page, screenshot: Path | None) -> None:
         page.screenshot(path=screenshot)
     with page.expect_response(lambda r: "/annotations" in r.url and r.request.method == "POST") as answer:
         page.get_by_role("button", name="Submit").first.click()
-    sent = answer.value.request.post_data_json
+    sent = answer.value.request.post_data_json or {"result": []}
     assert answer.value.ok, f"Label Studio refused the submit: {answer.value.status}"
     assert any(r["type"] == "rectanglelabels" for r in sent["result"]), "No box was drawn."
 

@@ -1,20 +1,13 @@
-"""One small demo for all end-to-end tests: made once, copied at rest, then started again for those that look at it."""
+"""What holds for all tests of the whole platform: no network, and patience."""
 
 from __future__ import annotations
 
-import json
-import shutil
 import socket
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
-from tests.e2e.platform_under_test import PlatformUnderTest
-
-SEED = 1
 HERE = Path(__file__).parent
 
 
@@ -31,45 +24,3 @@ def loopback_only() -> None:
     others = [name for _, name in socket.if_nameindex() if name != "lo"]
     up = [name for name in others if psutil.net_if_stats().get(name) and psutil.net_if_stats()[name].isup]
     assert not up, f"Run these tests through scripts/loopback-only.sh: {up} could reach a network."
-
-
-@pytest.fixture(scope="session")
-def small_demo(tmp_path_factory: pytest.TempPathFactory) -> PlatformUnderTest:
-    """A finished small demo, at rest."""
-    platform = PlatformUnderTest(tmp_path_factory.mktemp("e2e") / "var")
-    done = platform.run("samples.demo", "--size", "small", "--seed", str(SEED), timeout_s=1200)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return platform
-
-
-@pytest.fixture(scope="session")
-def result(small_demo: PlatformUnderTest) -> dict[str, Any]:
-    """The demo's result file."""
-    content: dict[str, Any] = json.loads((small_demo.home / "demo" / "result.json").read_text())
-    return content
-
-
-@pytest.fixture(scope="session")
-def saved_home(small_demo: PlatformUnderTest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the demo's home, made before anything else touches it."""
-    copy = tmp_path_factory.mktemp("saved") / "var"
-    shutil.copytree(small_demo.home, copy, symlinks=True, ignore=shutil.ignore_patterns("run", "runs"))
-    return copy
-
-
-@pytest.fixture(scope="session")
-def live(small_demo: PlatformUnderTest, saved_home: Path) -> Iterator[PlatformUnderTest]:
-    """The demo's platform, running as `make up` leaves it."""
-    small_demo.command("up")
-    yield small_demo
-    small_demo.command("down")
-
-
-@pytest.fixture
-def copied(saved_home: Path, tmp_path: Path) -> Iterator[PlatformUnderTest]:
-    """A platform in a fresh copy of the saved home; stopped at the end whatever happens."""
-    home = tmp_path / "var"
-    shutil.copytree(saved_home, home, symlinks=True)
-    platform = PlatformUnderTest(home)
-    yield platform
-    platform.command("down")
