@@ -26,6 +26,8 @@ class Settings(BaseSettings):
     mlflow_uri: str = ""
     label_studio_url: str = ""
     label_studio_token_file: Path | None = None
+    # Where a person's browser reaches Label Studio, when that is not where the platform does.
+    label_studio_public_url: str = ""
     weights_dir: Path | None = None
     environments: Path | None = None
     api_port: int = 8000
@@ -130,6 +132,11 @@ class Settings(BaseSettings):
     @property
     def label_studio(self) -> str:
         return self.label_studio_url or f"http://localhost:{self.label_studio_port}"
+
+    @property
+    def label_studio_for_people(self) -> str:
+        """Return the address that links to Label Studio begin with."""
+        return self.label_studio_public_url or self.label_studio
 
     @property
     def label_studio_token(self) -> Path:

@@ -24,19 +24,20 @@ ORDERS = {
 
 def controls(key: str, round_ids: list[int] | None = None, default_round: int | None = None) -> dict[str, Any]:
     """Draw the filters and return those that are set, as parameters of `GET /v1/images`."""
-    first = st.columns(4 if round_ids is None else 5)
+    first = list(st.columns(4 if round_ids is None else 5))
     found: dict[str, Any] = {}
     if round_ids is not None:
         start = round_ids.index(default_round) + 1 if default_round in round_ids else 0
-        found["round_id"] = _choice(first[4], "Round", [str(i) for i in round_ids], f"{key}-round", start)
-    found["is_labeled"] = _choice(first[0], "Annotated", ["true", "false"], f"{key}-labeled")
-    found["damage_class"] = _choice(first[1], "Drawn class", class_names(), f"{key}-drawn")
-    found["predicted_class"] = _choice(first[2], "Predicted class", class_names(), f"{key}-predicted")
+        found["round_id"] = _choice(first.pop(0), "Round", [str(i) for i in round_ids], f"{key}-round", start)
+    labeled, drawn, predicted, order = first
+    found["is_labeled"] = _choice(labeled, "Annotated", ["true", "false"], f"{key}-labeled")
+    found["damage_class"] = _choice(drawn, "Drawn class", class_names(), f"{key}-drawn")
+    found["predicted_class"] = _choice(predicted, "Predicted class", class_names(), f"{key}-predicted")
     # Of a round, the order in which annotators get it comes first.
     orders = (
         ["rank", *(o for o in ORDERS if o != "rank")] if found.get("round_id") else [o for o in ORDERS if o != "rank"]
     )
-    found["order"] = first[3].selectbox("Order", orders, format_func=lambda order: ORDERS[order], key=f"{key}-order")
+    found["order"] = order.selectbox("Order", orders, format_func=ORDERS.__getitem__, key=f"{key}-order")
     with st.expander("More filters"):
         found |= _more(key)
     return {name: value for name, value in found.items() if value is not None}

@@ -152,7 +152,7 @@ def build_api(settings: Settings) -> ApiServices:
         value_vehicle=ValueVehicle(units, evidence, clock, live, params.serving),
         take_feedback=TakeFeedback(units, evidence, clock),
         browse=Browse(units),
-        gallery=Gallery(units, live, settings.label_studio),
+        gallery=Gallery(units, live, settings.label_studio_for_people),
         cancel_job=CancelJob(units, clock),
         retry_job=RetryJob(ledger),
         triggers=Triggers(units, clock, params, nudge),

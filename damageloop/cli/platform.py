@@ -162,7 +162,7 @@ def _say_addresses(settings: Settings) -> None:
     from damageloop.bootstrap.processes import LABEL_STUDIO_PASSWORD, LABEL_STUDIO_USER
 
     say("")
-    say(f"Label Studio  {settings.label_studio}  user {LABEL_STUDIO_USER}")
+    say(f"Label Studio  {settings.label_studio_for_people}  user {LABEL_STUDIO_USER}")
     say(f"              password in {settings.secrets_dir / LABEL_STUDIO_PASSWORD}")
     say(f"API           {settings.api_url}/v1  key in {settings.secrets_dir / 'admin-api-key'}")
     say(f"Console       {settings.console_url}  log in with a key, such as the API's")

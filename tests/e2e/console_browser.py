@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+import httpx
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
+
+from tests.e2e.platform_under_test import free_ports
 
 CHROMIUM = "/usr/bin/chromium"
+PROGRAM = Path(__file__).parents[2] / "console" / "start" / "streamlit_app.py"
 ALLOWED = Path(__file__).with_name("axe_allowed.json")
 SCREENSHOTS = Path(os.environ.get("DAMAGELOOP_SCREENSHOTS", "build/screenshots"))
 SIZES = {1280: 800, 1920: 1080}
 Scheme = Literal["light", "dark"]
 _GRAVE = frozenset({"serious", "critical"})
 _PATIENCE_MS = 30_000
+TRIES = 5
 # Its own default of five seconds is for quiet machines.
 expect.set_options(timeout=_PATIENCE_MS)
 
@@ -69,11 +78,63 @@ def wait_until_drawn(page: Page) -> None:
 def choose(page: Page, label: str, option: str) -> None:
     """Choose an option of a list, by the keys."""
     wait_until_drawn(page)
-    # A click would scroll to the list first, and a list that was opened is closed by the scrolling that comes after.
-    page.get_by_label(label).focus()
-    page.keyboard.press("ArrowDown")
-    page.get_by_role("option", name=option, exact=True).click()
+    wanted = page.get_by_role("option", name=option, exact=True)
+    for _ in range(TRIES):
+        # A click would scroll to the list first, and a list that was opened is closed by the scrolling after it. Keys
+        # may come while a part of the page is drawn anew, and are lost then: a person presses again.
+        page.get_by_label(label, exact=True).focus()
+        page.keyboard.press("ArrowDown")
+        try:
+            wanted.click(timeout=_PATIENCE_MS / TRIES)
+        except PlaywrightTimeoutError:
+            page.keyboard.press("Escape")
+            continue
+        wait_until_drawn(page)
+        return
+    raise AssertionError(f"The list {label!r} never offered {option!r}.")
+
+
+def tick(page: Page, label: str) -> None:
+    """Tick a checkbox, which lies under its label."""
+    page.get_by_test_id("stCheckbox").get_by_text(label, exact=True).click()
+    expect(page.get_by_label(label, exact=True)).to_be_checked()
     wait_until_drawn(page)
+
+
+def give_reason(page: Page, reason: str, button: str) -> None:
+    """Fill the reason of an open dialog and press its button, as soon as that can be pressed."""
+    page.get_by_label("Reason").fill(reason)
+    page.get_by_label("Reason").press("Tab")
+    page.get_by_role("button", name=button, exact=True).click()
+
+
+@contextmanager
+def running_console(api_url: str, log_file: Path) -> Iterator[str]:
+    """Start a console of its own on an API; yields its address."""
+    (port,) = free_ports(1)
+    options = ("--server.port", str(port), "--server.headless", "true", "--browser.gatherUsageStats", "false")
+    environment = {**os.environ, "DAMAGELOOP_API_URL": api_url}
+    with log_file.open("w") as log:
+        console = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", str(PROGRAM), *options], env=environment, stdout=log, stderr=log
+        )
+        try:
+            _wait_until_up(f"http://127.0.0.1:{port}/_stcore/health", log_file)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            console.terminate()
+            console.wait()
+
+
+def _wait_until_up(url: str, log_file: Path) -> None:
+    for _ in range(600):
+        try:
+            if httpx.get(url, trust_env=False).is_success:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError(f"The console did not start: {log_file.read_text()[-2000:]}")
 
 
 def keep_picture(page: Page, name: str) -> Path:

@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 import uvicorn
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from api.main import create_app
 from damageloop.domain.key import Scope
 from damageloop.domain.promotion import PromotionReason
-from tests.e2e.console_browser import choose, wait_until_drawn
+from tests.e2e.console_browser import (
+    browser,
+    choose,
+    give_reason,
+    log_in,
+    open_console,
+    running_console,
+    wait_until_drawn,
+)
+from tests.e2e.platform_under_test import free_ports
 from tests.factories import MOMENT
 from tests.integration.api_world import ApiWorld
 from tests.integration.test_model_review_routes import scored, val_images  # noqa: F401 - fixtures
-
-CHROMIUM = "/usr/bin/chromium"
-PROGRAM = Path(__file__).parents[2] / "console" / "start" / "streamlit_app.py"
-pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chromium")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture
@@ -41,7 +35,7 @@ def api_url(world: ApiWorld, scored: list[int]) -> Iterator[str]:  # noqa: F811
     with world.units() as work:
         work.models.promote(1, None, None, PromotionReason.FIRST_MODEL, MOMENT)
         work.commit()
-    port = free_port()
+    (port,) = free_ports(1)
     server = uvicorn.Server(uvicorn.Config(create_app(world.services), port=port, log_level="error"))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -52,47 +46,22 @@ def api_url(world: ApiWorld, scored: list[int]) -> Iterator[str]:  # noqa: F811
 
 @pytest.fixture
 def console_url(api_url: str, tmp_path: Path) -> Iterator[str]:
-    port = free_port()
-    options = ("--server.port", str(port), "--server.headless", "true", "--browser.gatherUsageStats", "false")
-    environment = {**os.environ, "DAMAGELOOP_API_URL": api_url}
-    with (tmp_path / "console.log").open("w") as log:
-        console = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", str(PROGRAM), *options], env=environment, stdout=log, stderr=log
-        )
-        url = f"http://127.0.0.1:{port}"
-        for _ in range(300):
-            if answers(f"{url}/_stcore/health"):
-                break
-            time.sleep(0.1)
+    with running_console(api_url, tmp_path / "console.log") as url:
         yield url
-        console.terminate()
-        console.wait()
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(url).is_success
-    except httpx.TransportError:
-        return False
 
 
 @pytest.fixture
-def page() -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        opened = browser.new_page(viewport={"width": 1280, "height": 1000})
-        opened.set_default_timeout(30_000)
-        expect.set_options(timeout=30_000)
-        yield opened
-        browser.close()
+def chromium() -> Iterator[Browser]:
+    with browser() as started:
+        yield started
 
 
-def log_in(page: Page, url: str, key: str, heading: str) -> None:
-    page.goto(url)
-    page.get_by_label("API key").fill(key)
-    page.get_by_role("button", name="Log in").click()
+def opened(chromium: Browser, url: str, key: str, heading: str) -> Page:
+    page = open_console(chromium, url)
+    log_in(page, key)
     expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
     wait_until_drawn(page)
+    return page
 
 
 def champions(world: ApiWorld) -> list[tuple[int, str | None]]:
@@ -100,8 +69,10 @@ def champions(world: ApiWorld) -> list[tuple[int, str | None]]:
         return [(p.model_version, p.note) for p in work.models.promotions()]
 
 
-def test_a_version_is_promoted_and_rolled_back_by_clicking(world: ApiWorld, console_url: str, page: Page) -> None:
-    log_in(page, f"{console_url}/models", world.key(Scope.ADMIN)["X-API-Key"], "Models")
+def test_a_version_is_promoted_and_rolled_back_by_clicking(
+    world: ApiWorld, console_url: str, chromium: Browser
+) -> None:
+    page = opened(chromium, f"{console_url}/models", world.key(Scope.ADMIN)["X-API-Key"], "Models")
     promote = page.get_by_role("button", name="Promote version 2")
     # The gate has not judged it, so one has to say that this is on purpose.
     expect(promote).to_be_disabled()
@@ -110,25 +81,21 @@ def test_a_version_is_promoted_and_rolled_back_by_clicking(world: ApiWorld, cons
     promote.click()
     page.get_by_role("button", name="Promote it").click()
     expect(page.get_by_text("Say why")).to_be_visible()
-    page.get_by_label("Reason").fill("it finds more")
-    page.get_by_label("Reason").press("Tab")
-    page.get_by_role("button", name="Promote it").click()
+    give_reason(page, "it finds more", "Promote it")
     expect(page.get_by_text("Version 2 is champion now.")).to_be_visible()
     assert champions(world) == [(1, None), (2, "it finds more")]
     expect(page.get_by_text("Promotion of version 2: 1 of 5 steps are done")).to_be_visible()
     page.get_by_role("button", name="Roll back").click()
-    page.get_by_label("Reason").fill("false alarms")
-    page.get_by_label("Reason").press("Tab")
-    page.get_by_role("button", name="Roll back now").click()
+    give_reason(page, "false alarms", "Roll back now")
     expect(page.get_by_text("Rolled back to the champion before.")).to_be_visible()
     assert champions(world)[-1] == (1, "false alarms")
 
 
 def test_the_errors_page_has_the_numbers_of_the_api_and_leads_to_the_photos(
-    world: ApiWorld, api_url: str, console_url: str, page: Page
+    world: ApiWorld, api_url: str, console_url: str, chromium: Browser
 ) -> None:
     key = world.key(Scope.REVIEW)
-    log_in(page, f"{console_url}/errors", key["X-API-Key"], "Errors")
+    page = opened(chromium, f"{console_url}/errors", key["X-API-Key"], "Errors")
     report = httpx.get(f"{api_url}/v1/models/1/errors", headers=key).json()
     cells = page.get_by_test_id("stTable").first.locator("tbody td")
     expect(cells).to_have_text([str(n) for row in report["boxes"] for n in row])
@@ -138,9 +105,9 @@ def test_the_errors_page_has_the_numbers_of_the_api_and_leads_to_the_photos(
 
 
 def test_a_key_without_admin_sees_the_acts_disabled_and_is_told_why(
-    world: ApiWorld, console_url: str, page: Page
+    world: ApiWorld, console_url: str, chromium: Browser
 ) -> None:
-    log_in(page, f"{console_url}/models", world.key(Scope.REVIEW)["X-API-Key"], "Models")
+    page = opened(chromium, f"{console_url}/models", world.key(Scope.REVIEW)["X-API-Key"], "Models")
     expect(page.get_by_text("want a key with the scope")).to_be_visible()
     for name in ("Promote version 2", "Refuse version 2", "Roll back"):
         expect(page.get_by_role("button", name=name)).to_be_disabled()

@@ -1,0 +1,330 @@
+"""What the ML team does in the console, by clicking, on a finished demo; each act is looked for at the API."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.e2e.console_browser import (
+    browser,
+    choose,
+    give_reason,
+    go_to,
+    log_in,
+    open_console,
+    tick,
+    wait_until_drawn,
+)
+from tests.e2e.platform_under_test import PlatformUnderTest
+
+ANY = "any"
+
+
+@pytest.fixture(scope="module", name="chromium")
+def chromium_() -> Iterator[Browser]:
+    with browser() as started:
+        yield started
+
+
+@pytest.fixture
+def page(chromium: Browser, live: PlatformUnderTest) -> Iterator[Page]:
+    opened = open_console(chromium, live.settings.console_url)
+    log_in(opened, (live.home / "secrets" / "admin-api-key").read_text().strip())
+    expect(opened.get_by_role("heading", level=1, name="Overview")).to_be_visible()
+    wait_until_drawn(opened)
+    yield opened
+    opened.context.close()
+
+
+def queue_of(page: Page, annotated: str) -> None:
+    go_to(page, "Queue")
+    choose(page, "Round", ANY)
+    choose(page, "Annotated", annotated)
+
+
+def cards(page: Page) -> list[int]:
+    """Return the numbers of the images on the page, in its order."""
+    labels = page.get_by_text(re.compile("^Select [0-9]+$")).all_inner_texts()
+    return [int(label.removeprefix("Select ")) for label in labels]
+
+
+def expect_cards(page: Page, image_ids: list[int]) -> None:
+    """Wait until the page shows exactly these images in this order."""
+    labels = page.get_by_test_id("stCheckbox").filter(has_text=re.compile("^Select [0-9]+$"))
+    expect(labels).to_have_text([f"Select {image_id}" for image_id in image_ids])
+
+
+def actions_of(page: Page, image_id: int) -> Locator:
+    page.get_by_role("button", name=f"Actions for {image_id}", exact=True).click()
+    opened = page.get_by_test_id("stPopoverBody")
+    expect(opened.get_by_role("button", name="Pin", exact=True)).to_be_visible()
+    return opened
+
+
+def asked_for(live: PlatformUnderTest, image_id: int, reason: str) -> list[str]:
+    rows = live.rows("SELECT kind FROM image_requests WHERE image_id = ? AND reason = ?", image_id, reason)
+    return [str(kind) for (kind,) in rows]
+
+
+@pytest.mark.parametrize("act", ["Pin", "Skip"])
+def test_a_photo_of_the_queue_is_pinned_or_skipped_with_a_reason(page: Page, live: PlatformUnderTest, act: str) -> None:
+    queue_of(page, "false")
+    image_id = cards(page)[0 if act == "Pin" else 1]
+    opened = actions_of(page, image_id)
+    # Nobody has annotated it: there is nothing to send back, and it is said why.
+    expect(opened.get_by_role("button", name="Send back")).to_be_disabled()
+    opened.get_by_role("button", name=act, exact=True).click()
+    page.get_by_role("button", name=f"{act} image {image_id}").click()
+    expect(page.get_by_text("Say why")).to_be_visible()
+    give_reason(page, f"{act} for a test", f"{act} image {image_id}")
+    expect(page.get_by_text(f"{act}: asked for image {image_id}.")).to_be_visible()
+    assert asked_for(live, image_id, f"{act} for a test") == [act.lower()]
+
+
+def test_an_annotated_photo_is_sent_back_and_another_gets_a_second_opinion(page: Page, live: PlatformUnderTest) -> None:
+    queue_of(page, "true")
+    back, opinion = cards(page)[:2]
+    actions_of(page, back).get_by_role("button", name="Send back").click()
+    give_reason(page, "a scratch is missing", f"Send back image {back}")
+    expect(page.get_by_text(f"Send back: asked for image {back}.")).to_be_visible()
+    assert asked_for(live, back, "a scratch is missing") == ["send_back"]
+    actions_of(page, opinion).get_by_role("button", name="Second opinion").click()
+    give_reason(page, "is it a dent?", f"Second opinion image {opinion}")
+    expect(page.get_by_text(f"Second opinion: asked for image {opinion}.")).to_be_visible()
+    assert live.rows("SELECT reason FROM second_opinions WHERE image_id = ? AND kind = 'opinion'", opinion) == [
+        ("is it a dent?",)
+    ]
+
+
+def test_several_photos_are_pinned_together_and_what_is_refused_is_told(page: Page, live: PlatformUnderTest) -> None:
+    queue_of(page, "false")
+    first, second = cards(page)[2:4]
+    for image_id in (first, second):
+        tick(page, f"Select {image_id}")
+    expect(page.get_by_text("2 images selected")).to_be_visible()
+    page.get_by_test_id("stMain").get_by_role("button", name="Pin", exact=True).first.click()
+    give_reason(page, "both show the roof", "Pin 2 images")
+    expect(page.get_by_text("Pin: asked for 2 images.")).to_be_visible()
+    assert asked_for(live, first, "both show the roof") == asked_for(live, second, "both show the roof") == ["pin"]
+
+
+def test_more_like_this_shows_what_the_api_finds(page: Page, live: PlatformUnderTest) -> None:
+    queue_of(page, "true")
+    image_id = cards(page)[3]
+    actions_of(page, image_id).get_by_role("button", name="More like this").click()
+    expect(page.get_by_role("heading", name=f"Images like {image_id}")).to_be_visible()
+    found = live.get(f"/images/{image_id}/similar", limit=24)["items"]
+    expect_cards(page, [item["image_id"] for item in found])
+    page.get_by_role("button", name="Back to the queue").click()
+    expect(page.get_by_role("heading", name="Open rounds")).to_be_visible()
+
+
+def test_a_card_leads_to_its_own_task_in_label_studio(page: Page, live: PlatformUnderTest) -> None:
+    queue_of(page, "true")
+    image_id = cards(page)[0]
+    link = actions_of(page, image_id).get_by_role("link", name=f"Open {image_id} in Label Studio")
+    address = link.get_attribute("href") or ""
+    assert address.startswith(f"{live.settings.label_studio_for_people}/projects/")
+    task = live.label_studio(f"/api/tasks/{address.rpartition('=')[2]}")
+    assert live.get(f"/images/{image_id}")["sha256"] in str(task["data"])
+
+
+def test_selected_photos_become_a_subset_that_is_shown_and_deleted(page: Page, live: PlatformUnderTest) -> None:
+    queue_of(page, "true")
+    chosen = cards(page)[:3]
+    for image_id in chosen:
+        tick(page, f"Select {image_id}")
+    page.get_by_role("button", name="Save as subset").click()
+    save_as(page, "three roofs")
+    (made,) = [item for item in live.get("/subsets")["items"] if item["name"] == "three roofs"]
+    assert made["n_images"] == 3
+    assert sorted(item["id"] for item in live.get("/images", subset_id=made["id"])["items"]) == sorted(chosen)
+    open_part(page, "Subsets")
+    expect(page.get_by_text("three roofs · 3 images")).to_be_visible()
+    page.get_by_role("button", name="Delete").first.click()
+    page.get_by_role("button", name="Delete three roofs").click()
+    expect(page.get_by_text("three roofs is deleted.")).to_be_visible()
+    assert made["id"] not in {item["id"] for item in live.get("/subsets")["items"]}
+
+
+def test_a_saved_filter_scopes_a_round(page: Page, live: PlatformUnderTest) -> None:
+    open_part(page, "Subsets")
+    choose(page, "Annotated", "false")
+    n_found = live.get("/images/count", is_labeled=False)["count"]
+    expect(page.get_by_text(f"{n_found} images meet these filters now.")).to_be_visible()
+    page.get_by_role("button", name="Save as subset").click()
+    save_as(page, "not looked at")
+    (made,) = [item for item in live.get("/subsets")["items"] if item["name"] == "not looked at"]
+    assert (made["n_images"], made["query"]) == (n_found, {"is_labeled": False})
+    before = {item["id"] for item in live.get("/rounds")["items"]}
+    page.get_by_role("button", name="Open a round of it").first.click()
+    page.get_by_role("button", name="Open the round").click()
+    expect(page.get_by_text("The round is being opened")).to_be_visible()
+    (new,) = live.wait("the round", lambda: {i["id"] for i in live.get("/rounds")["items"]} - before, 240.0)
+    inside = {item["id"] for item in every(live, subset_id=made["id"])}
+    taken = {item["id"] for item in every(live, round_id=new)}
+    assert taken
+    assert taken <= inside
+
+
+def test_a_part_of_the_map_holds_what_the_api_says_and_becomes_a_round(page: Page, live: PlatformUnderTest) -> None:
+    open_part(page, "Map")
+    page.get_by_role("button", name="Make a new map").click()
+    expect(page.get_by_text("The map is being made")).to_be_visible()
+    live.wait("the map", lambda: live.request("GET", "/embedding-map").is_success, 240.0)
+    open_part(page, "Map")
+    page.get_by_text("Choose a part in numbers").click()
+    # The switch itself lies under its label.
+    page.get_by_text("Choose this part").click()
+    outline = [(-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)]
+    inside = live.request("POST", "/embedding-map/inside", json={"outline": outline}).json()
+    expect(page.get_by_text(f"{inside['n_inside']} images inside")).to_be_visible()
+    n_waiting = sum(point["state"] == "unlabeled" for point in inside["points"])
+    expect(page.get_by_role("button", name=f"Open a round of {n_waiting}", exact=True)).to_be_visible()
+    page.get_by_role("button", name=re.compile("^Save [0-9]+ as subset$")).click()
+    save_as(page, "part of the map")
+    made = {item["name"]: item["n_images"] for item in live.get("/subsets")["items"]}
+    assert made["part of the map"] == len(inside["points"])
+
+
+def test_search_finds_what_looks_like_a_photo_or_a_drawn_box(page: Page, live: PlatformUnderTest) -> None:
+    drawn = next(i for i in every(live, is_labeled=True) if i["annotation"]["boxes"] and i["split"] == "train")
+    open_part(page, "Search")
+    page.get_by_label("Number of an image").fill(str(drawn["id"]))
+    page.get_by_label("Number of an image").press("Enter")
+    alike = live.get(f"/images/{drawn['id']}/similar", limit=24)["items"]
+    expect_cards(page, [item["image_id"] for item in alike])
+    page.get_by_text(f"box 0: {drawn['annotation']['boxes'][0]['damage_class']}").click()
+    boxes = live.get(f"/images/{drawn['id']}/boxes/0/similar", limit=24)
+    expect_cards(page, list(dict.fromkeys(box["image_id"] for box in boxes)))
+
+
+def test_quarantine_and_snapshots_are_the_api_s(page: Page, live: PlatformUnderTest) -> None:
+    open_part(page, "Quarantine")
+    refused = live.get("/quarantine")["items"]
+    assert refused
+    for item in refused:
+        expect(page.get_by_test_id("stTable").get_by_text(item["file"])).to_be_visible()
+        expect(page.get_by_test_id("stTable").get_by_text(item["reason"])).to_be_visible()
+    open_part(page, "Snapshots")
+    newest = live.get("/snapshots")["items"][-1]
+    row = page.get_by_test_id("stTable").first.locator("tr", has_text=newest["git_tag"]).locator("td").all_inner_texts()
+    assert row[1] == str(sum(part["images"] for part in newest["counts"].values()))
+    assert row[2] == str(sum(part["clean"] for part in newest["counts"].values()))
+    assert row[3] == str(sum(sum(part["boxes"].values()) for part in newest["counts"].values()))
+
+
+def test_a_job_is_cancelled_and_tried_again(page: Page, live: PlatformUnderTest) -> None:
+    open_part(page, "Label errors")
+    page.get_by_role("button", name="Search the newest snapshot").click()
+    page.get_by_role("dialog").get_by_role("button", name="Search the newest snapshot").click()
+    expect(page.get_by_text("The search is queued")).to_be_visible()
+    asked = newest_job(live, "find_label_errors")
+    go_to(page, "Jobs")
+    page.get_by_role("button", name="Cancel").first.click()
+    page.get_by_role("button", name="Cancel this job").click()
+    expect(page.get_by_text(f"Job {asked['id']} was told to end.")).to_be_visible()
+    live.wait("the end", lambda: live.get(f"/jobs/{asked['id']}")["state"] == "cancelled", 120.0)
+    go_to(page, "Jobs")
+    page.get_by_role("button", name="Try it again", exact=True).click()
+    page.get_by_role("button", name="Try it again now").click()
+    expect(page.get_by_text(f"Job {asked['id']} is tried again as a new job.")).to_be_visible()
+    again = newest_job(live, "find_label_errors")
+    assert again["id"] != asked["id"]
+    # The rest of the tests want the processors.
+    live.request("POST", f"/jobs/{again['id']}/cancel").raise_for_status()
+    live.wait("the end", lambda: live.get(f"/jobs/{again['id']}")["state"] == "cancelled", 120.0)
+
+
+def test_a_key_is_made_works_and_is_revoked(page: Page, live: PlatformUnderTest) -> None:
+    go_to(page, "Settings")
+    page.get_by_label("Name", exact=True).fill("a pricing service")
+    page.get_by_role("button", name="Make the key").click()
+    expect(page.get_by_text("Copy it now")).to_be_visible()
+    key = page.get_by_test_id("stCode").first.inner_text().strip()
+    rounds = f"{live.settings.api_url}/v1/rounds"
+    assert httpx.get(rounds, headers={"X-API-Key": key}, trust_env=False).is_success
+    made = next(item for item in live.get("/keys") if item["name"] == "a pricing service")
+    choose(page, "A key in use", f"{made['id']}: a pricing service ({made['hint']})")
+    page.get_by_role("button", name="Revoke it").click()
+    page.get_by_role("button", name="Revoke this key").click()
+    expect(page.get_by_text(f"Key {made['id']} opens nothing any more.")).to_be_visible()
+    assert httpx.get(rounds, headers={"X-API-Key": key}, trust_env=False).status_code == 401
+
+
+def test_try_it_answers_as_the_api_does_and_says_what_it_can_not_read(
+    page: Page, live: PlatformUnderTest, tmp_path: Path
+) -> None:
+    photos = every(live, limit=40)
+    hashes = [live.get(f"/images/{item['id']}")["sha256"] for item in photos]
+    files = [next((live.home / "images" / "sha256" / sha256[:2]).glob(f"{sha256}.*")) for sha256 in hashes]
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no photo at all")
+    key = {"X-API-Key": (live.home / "secrets" / "admin-api-key").read_text().strip()}
+    answers = {}
+    for file in files:
+        sent = httpx.post(
+            f"{live.settings.api_url}/v1/predictions",
+            headers=key,
+            files=[("images", (file.name, file.read_bytes()))],
+            timeout=60.0,
+            trust_env=False,
+        )
+        answers[sent.raise_for_status().json()["outcome"]] = file
+    go_to(page, "Try it")
+    for outcome, file in answers.items():
+        try_photos(page, [file])
+        said = {"none": "None", "damaged": "Damaged"}.get(outcome, outcome.capitalize())
+        expect(page.get_by_role("heading", name=re.compile(f"Outcome: {said}"))).to_be_visible()
+    try_photos(page, [files[0], broken])
+    expect(page.get_by_text("broken.jpg", exact=True).last).to_be_visible()
+    expect(page.get_by_text("no image").first).to_be_visible()
+    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(files[:17])
+    expect(page.get_by_text("are too many")).to_be_visible()
+
+
+def try_photos(page: Page, files: list[Path]) -> None:
+    while page.get_by_test_id("stFileUploaderDeleteBtn").count():
+        page.get_by_test_id("stFileUploaderDeleteBtn").first.get_by_role("button").click()
+        wait_until_drawn(page)
+    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(files)
+    page.get_by_role("button", name="Look at them").click()
+    wait_until_drawn(page)
+
+
+def open_part(page: Page, part: str) -> None:
+    go_to(page, "Data")
+    page.get_by_test_id("stRadio").get_by_text(part, exact=True).click()
+    wait_until_drawn(page)
+
+
+def save_as(page: Page, name: str) -> None:
+    page.get_by_label("Name of the subset").fill(name)
+    page.get_by_label("Name of the subset").press("Tab")
+    page.get_by_role("button", name="Save the subset").click()
+    expect(page.get_by_text("Data, Subsets, has it.")).to_be_visible()
+    wait_until_drawn(page)
+
+
+def every(live: PlatformUnderTest, **search: Any) -> list[dict[str, Any]]:
+    """Return the images of a search, all pages but for a `limit`."""
+    limit = search.pop("limit", 100)
+    found: list[dict[str, Any]] = []
+    after: str | None = None
+    while True:
+        page = live.get("/images", limit=limit, **search, **({"after": after} if after else {}))
+        found += page["items"]
+        after = page["next_after"]
+        if after is None or len(found) >= limit:
+            return found
+
+
+def newest_job(live: PlatformUnderTest, kind: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(job for job in live.get("/jobs")["items"] if job["kind"] == kind)
+    return found
