@@ -58,6 +58,7 @@ def _schema(report: KpiReport) -> KpiSchema:
         pre_labels=PreLabelSchema.model_validate(pool.pre_labels),
         champion=ChampionEstimateSchema.model_validate(pool.champion),
         left_out=pool.left_out,
+        as_of=report.as_of,
     )
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from pydantic import Field
+
 from active_learning.stopping import Advice
 from api.schemas.pricing import Schema, Version
 
@@ -113,3 +117,4 @@ class KpiSchema(Schema):
     pre_labels: PreLabelSchema
     champion: ChampionEstimateSchema
     left_out: int
+    as_of: datetime = Field(description="When they were worked out: a moment ago where new ones take long.")

@@ -14,12 +14,18 @@ from console.components.confirm import confirm
 _PAGE = 25
 _AFTER = "jobs-after"
 _ACTIVE = ("queued", "running")
+# The act and the job that a dialog is wanted for.
+_WANTED = "jobs-wanted"
 
 
 def show() -> None:
     """Draw the page."""
     st.title("Jobs")
     _list()
+    # Opened here and not in the list, whose next renewal would close it.
+    if wanted := st.session_state.pop(_WANTED, None):
+        act, job = wanted
+        (_ask_to_cancel if act == "cancel" else _ask_to_retry)(job)
 
 
 # Often enough to see an epoch move, and one small question each time.
@@ -44,7 +50,7 @@ def _active(jobs: list[dict[str, Any]]) -> None:
             _log(job)
             is_ending = job["is_cancel_requested"]
             if st.button("Cancel", key=f"cancel-{job['id']}", disabled=is_ending, help=f"Cancel job {job['id']}"):
-                _ask_to_cancel(job)
+                _want("cancel", job)
             if is_ending:
                 st.caption("It was told to end.")
 
@@ -99,7 +105,7 @@ def _ended(jobs: list[dict[str, Any]]) -> None:
             key="retry-which",
         )
         if st.button("Try it again", key="retry"):
-            _ask_to_retry(bad[chosen])
+            _want("retry", bad[chosen])
 
 
 def _turn_pages(trail: list[int], next_after: int | None) -> None:
@@ -110,6 +116,11 @@ def _turn_pages(trail: list[int], next_after: int | None) -> None:
     if older.button("Older", key="jobs-older", disabled=next_after is None) and next_after is not None:
         trail.append(next_after)
         st.rerun(scope="fragment")
+
+
+def _want(act: str, job: dict[str, Any]) -> None:
+    st.session_state[_WANTED] = (act, job)
+    st.rerun()
 
 
 def _ask_to_cancel(job: dict[str, Any]) -> None:

@@ -87,6 +87,7 @@ def _figures(kpis: dict[str, Any]) -> None:
         st.caption(f"Seconds saved per photo, 90 % interval: {words.figure(saved['low'], 1)} to "
                    f"{words.figure(saved['high'], 1)}.")  # fmt: skip
     _table(kpis)
+    st.caption(f"Worked out at {words.moment(kpis['as_of'])}.")
 
 
 def _table(kpis: dict[str, Any]) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from damageloop.adapters.clock import SystemClock
 from damageloop.domain.release import with_current_names
 from damageloop.params import Params
-from damageloop.ports import ReleaseStore
+from damageloop.ports import Clock, ReleaseStore
 from damageloop.ports.persistence import UnitOfWorkFactory
 from damageloop.services.insight.advise_stopping import AdviseStopping
 from damageloop.services.insight.estimate_pool import EstimatePool
-from damageloop.services.insight.kpis import Kpis
+from damageloop.services.insight.kept_figures import KeptFigures
+from damageloop.services.insight.kpis import KpiReport, Kpis
 from damageloop.services.insight.learning_curve import DrawLearningCurve
 from damageloop.services.reviews.quality import Quality
 from damageloop.services.reviews.remembered_reviews import RememberedReviews
@@ -32,6 +34,8 @@ class Estimates:
     releases: ReleaseStore
     params: Callable[[], Params]
     reviews: RememberedReviews = field(default_factory=RememberedReviews, compare=False)
+    kept_kpis: KeptFigures[KpiReport] = field(default_factory=KeptFigures, compare=False)
+    clock: Clock = field(default_factory=SystemClock)
 
     @property
     def estimate_pool(self) -> EstimatePool:
@@ -60,7 +64,7 @@ class Estimates:
 
     @property
     def kpis(self) -> Kpis:
-        return Kpis(self.units, self.review_times, self.estimate_pool)
+        return Kpis(self.units, self.review_times, self.estimate_pool, self.clock, self.kept_kpis)
 
 
 def make_estimates(units: UnitOfWorkFactory, releases: ReleaseStore, params: Params) -> Estimates:

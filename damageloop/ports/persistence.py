@@ -202,6 +202,9 @@ class RoundRepository(Protocol):
         Each image's newest item alone counts, oldest first: these are carried over.
         """
 
+    def reviewed(self) -> list[tuple[int, RoundItem]]:
+        """Return the reviewed items of all rounds with their rounds' numbers, by round and rank."""
+
     def n_reviewed(self) -> int:
         """Return how many items of all rounds were reviewed."""
 

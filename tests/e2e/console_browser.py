@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import httpx
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from tests.e2e.platform_under_test import free_ports
@@ -99,6 +99,18 @@ def tick(page: Page, label: str) -> None:
     page.get_by_test_id("stCheckbox").get_by_text(label, exact=True).click()
     expect(page.get_by_label(label, exact=True)).to_be_checked()
     wait_until_drawn(page)
+
+
+def press(button: Locator, appears: Locator) -> None:
+    """Press a button until what it opens is there: a press is lost where a part of the page is drawn anew."""
+    for _ in range(TRIES):
+        button.click()
+        try:
+            appears.wait_for(timeout=_PATIENCE_MS / TRIES)
+        except PlaywrightTimeoutError:
+            continue
+        return
+    raise AssertionError(f"Nothing came of pressing {button}: waited for {appears}.")
 
 
 def give_reason(page: Page, reason: str, button: str) -> None:

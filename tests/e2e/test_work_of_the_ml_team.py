@@ -11,6 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from console.components import words
 from tests.e2e.console_browser import (
     browser,
     choose,
@@ -18,6 +19,7 @@ from tests.e2e.console_browser import (
     go_to,
     log_in,
     open_console,
+    press,
     tick,
     wait_until_drawn,
 )
@@ -42,16 +44,15 @@ def page(chromium: Browser, live: PlatformUnderTest) -> Iterator[Page]:
     opened.context.close()
 
 
-def queue_of(page: Page, annotated: str) -> None:
+def queue_of(page: Page, live: PlatformUnderTest, *, is_labeled: bool) -> list[int]:
+    """Show the images of all rounds and none, by whether they are annotated; return those of the first page."""
     go_to(page, "Queue")
     choose(page, "Round", ANY)
-    choose(page, "Annotated", annotated)
-
-
-def cards(page: Page) -> list[int]:
-    """Return the numbers of the images on the page, in its order."""
-    labels = page.get_by_text(re.compile("^Select [0-9]+$")).all_inner_texts()
-    return [int(label.removeprefix("Select ")) for label in labels]
+    choose(page, "Annotated", str(is_labeled).lower())
+    images = [item["id"] for item in live.get("/images", is_labeled=is_labeled, limit=24)["items"]]
+    expect_cards(page, images)
+    wait_until_drawn(page)
+    return images
 
 
 def expect_cards(page: Page, image_ids: list[int]) -> None:
@@ -60,11 +61,13 @@ def expect_cards(page: Page, image_ids: list[int]) -> None:
     expect(labels).to_have_text([f"Select {image_id}" for image_id in image_ids])
 
 
-def actions_of(page: Page, image_id: int) -> Locator:
-    page.get_by_role("button", name=f"Actions for {image_id}", exact=True).click()
+def press_of(page: Page, image_id: int, act: str, appears: Locator | None = None) -> None:
+    """Choose an act on the card of an image, and wait for its dialog, or for what appears instead."""
     opened = page.get_by_test_id("stPopoverBody")
-    expect(opened.get_by_role("button", name="Pin", exact=True)).to_be_visible()
-    return opened
+    button = opened.get_by_role("button", name=act, exact=True)
+    press(page.get_by_role("button", name=f"Actions for {image_id}", exact=True), button)
+    button.click()
+    (appears or page.get_by_role("dialog")).wait_for()
 
 
 def asked_for(live: PlatformUnderTest, image_id: int, reason: str) -> list[str]:
@@ -74,12 +77,8 @@ def asked_for(live: PlatformUnderTest, image_id: int, reason: str) -> list[str]:
 
 @pytest.mark.parametrize("act", ["Pin", "Skip"])
 def test_a_photo_of_the_queue_is_pinned_or_skipped_with_a_reason(page: Page, live: PlatformUnderTest, act: str) -> None:
-    queue_of(page, "false")
-    image_id = cards(page)[0 if act == "Pin" else 1]
-    opened = actions_of(page, image_id)
-    # Nobody has annotated it: there is nothing to send back, and it is said why.
-    expect(opened.get_by_role("button", name="Send back")).to_be_disabled()
-    opened.get_by_role("button", name=act, exact=True).click()
+    image_id = queue_of(page, live, is_labeled=False)[0 if act == "Pin" else 1]
+    press_of(page, image_id, act)
     page.get_by_role("button", name=f"{act} image {image_id}").click()
     expect(page.get_by_text("Say why")).to_be_visible()
     give_reason(page, f"{act} for a test", f"{act} image {image_id}")
@@ -88,13 +87,20 @@ def test_a_photo_of_the_queue_is_pinned_or_skipped_with_a_reason(page: Page, liv
 
 
 def test_an_annotated_photo_is_sent_back_and_another_gets_a_second_opinion(page: Page, live: PlatformUnderTest) -> None:
-    queue_of(page, "true")
-    back, opinion = cards(page)[:2]
-    actions_of(page, back).get_by_role("button", name="Send back").click()
+    back, opinion = queue_of(page, live, is_labeled=True)[:2]
+    opened = page.get_by_test_id("stPopoverBody")
+    pin = opened.get_by_role("button", name="Pin", exact=True)
+    press(page.get_by_role("button", name=f"Actions for {back}", exact=True), pin)
+    # What the API would refuse can't be pressed.
+    expect(pin).to_be_disabled()
+    page.keyboard.press("Escape")
+    expect(pin).to_be_hidden()
+    press_of(page, back, "Send back")
     give_reason(page, "a scratch is missing", f"Send back image {back}")
     expect(page.get_by_text(f"Send back: asked for image {back}.")).to_be_visible()
     assert asked_for(live, back, "a scratch is missing") == ["send_back"]
-    actions_of(page, opinion).get_by_role("button", name="Second opinion").click()
+    wait_until_drawn(page)
+    press_of(page, opinion, "Second opinion")
     give_reason(page, "is it a dent?", f"Second opinion image {opinion}")
     expect(page.get_by_text(f"Second opinion: asked for image {opinion}.")).to_be_visible()
     assert live.rows("SELECT reason FROM second_opinions WHERE image_id = ? AND kind = 'opinion'", opinion) == [
@@ -103,22 +109,19 @@ def test_an_annotated_photo_is_sent_back_and_another_gets_a_second_opinion(page:
 
 
 def test_several_photos_are_pinned_together_and_what_is_refused_is_told(page: Page, live: PlatformUnderTest) -> None:
-    queue_of(page, "false")
-    first, second = cards(page)[2:4]
+    first, second = queue_of(page, live, is_labeled=False)[2:4]
     for image_id in (first, second):
         tick(page, f"Select {image_id}")
     expect(page.get_by_text("2 images selected")).to_be_visible()
-    page.get_by_test_id("stMain").get_by_role("button", name="Pin", exact=True).first.click()
+    press(page.get_by_role("button", name="Pin", exact=True).first, page.get_by_role("dialog"))
     give_reason(page, "both show the roof", "Pin 2 images")
     expect(page.get_by_text("Pin: asked for 2 images.")).to_be_visible()
     assert asked_for(live, first, "both show the roof") == asked_for(live, second, "both show the roof") == ["pin"]
 
 
 def test_more_like_this_shows_what_the_api_finds(page: Page, live: PlatformUnderTest) -> None:
-    queue_of(page, "true")
-    image_id = cards(page)[3]
-    actions_of(page, image_id).get_by_role("button", name="More like this").click()
-    expect(page.get_by_role("heading", name=f"Images like {image_id}")).to_be_visible()
+    image_id = queue_of(page, live, is_labeled=True)[3]
+    press_of(page, image_id, "More like this", page.get_by_role("heading", name=f"Images like {image_id}"))
     found = live.get(f"/images/{image_id}/similar", limit=24)["items"]
     expect_cards(page, [item["image_id"] for item in found])
     page.get_by_role("button", name="Back to the queue").click()
@@ -126,9 +129,9 @@ def test_more_like_this_shows_what_the_api_finds(page: Page, live: PlatformUnder
 
 
 def test_a_card_leads_to_its_own_task_in_label_studio(page: Page, live: PlatformUnderTest) -> None:
-    queue_of(page, "true")
-    image_id = cards(page)[0]
-    link = actions_of(page, image_id).get_by_role("link", name=f"Open {image_id} in Label Studio")
+    image_id = queue_of(page, live, is_labeled=True)[0]
+    link = page.get_by_role("link", name=f"Open {image_id} in Label Studio")
+    press(page.get_by_role("button", name=f"Actions for {image_id}", exact=True), link)
     address = link.get_attribute("href") or ""
     assert address.startswith(f"{live.settings.label_studio_for_people}/projects/")
     task = live.label_studio(f"/api/tasks/{address.rpartition('=')[2]}")
@@ -136,18 +139,17 @@ def test_a_card_leads_to_its_own_task_in_label_studio(page: Page, live: Platform
 
 
 def test_selected_photos_become_a_subset_that_is_shown_and_deleted(page: Page, live: PlatformUnderTest) -> None:
-    queue_of(page, "true")
-    chosen = cards(page)[:3]
+    chosen = queue_of(page, live, is_labeled=True)[:3]
     for image_id in chosen:
         tick(page, f"Select {image_id}")
-    page.get_by_role("button", name="Save as subset").click()
+    press(page.get_by_role("button", name="Save as subset"), page.get_by_role("dialog"))
     save_as(page, "three roofs")
     (made,) = [item for item in live.get("/subsets")["items"] if item["name"] == "three roofs"]
     assert made["n_images"] == 3
     assert sorted(item["id"] for item in live.get("/images", subset_id=made["id"])["items"]) == sorted(chosen)
     open_part(page, "Subsets")
     expect(page.get_by_text("three roofs · 3 images")).to_be_visible()
-    page.get_by_role("button", name="Delete").first.click()
+    press(page.get_by_role("button", name="Delete").first, page.get_by_role("dialog"))
     page.get_by_role("button", name="Delete three roofs").click()
     expect(page.get_by_text("three roofs is deleted.")).to_be_visible()
     assert made["id"] not in {item["id"] for item in live.get("/subsets")["items"]}
@@ -158,12 +160,15 @@ def test_a_saved_filter_scopes_a_round(page: Page, live: PlatformUnderTest) -> N
     choose(page, "Annotated", "false")
     n_found = live.get("/images/count", is_labeled=False)["count"]
     expect(page.get_by_text(f"{n_found} images meet these filters now.")).to_be_visible()
-    page.get_by_role("button", name="Save as subset").click()
+    press(page.get_by_role("button", name="Save as subset"), page.get_by_role("dialog"))
     save_as(page, "not looked at")
     (made,) = [item for item in live.get("/subsets")["items"] if item["name"] == "not looked at"]
-    assert (made["n_images"], made["query"]) == (n_found, {"is_labeled": False})
+    assert made["n_images"] == n_found
+    assert {name: value for name, value in made["query"].items() if value is not None} == {"is_labeled": False}
+    # What is not part of the filter is not shown as one.
+    expect(page.get_by_test_id("stTable").first.locator("tbody tr")).to_have_count(1)
     before = {item["id"] for item in live.get("/rounds")["items"]}
-    page.get_by_role("button", name="Open a round of it").first.click()
+    press(page.get_by_role("button", name="Open a round of it").first, page.get_by_role("dialog"))
     page.get_by_role("button", name="Open the round").click()
     expect(page.get_by_text("The round is being opened")).to_be_visible()
     (new,) = live.wait("the round", lambda: {i["id"] for i in live.get("/rounds")["items"]} - before, 240.0)
@@ -187,7 +192,7 @@ def test_a_part_of_the_map_holds_what_the_api_says_and_becomes_a_round(page: Pag
     expect(page.get_by_text(f"{inside['n_inside']} images inside")).to_be_visible()
     n_waiting = sum(point["state"] == "unlabeled" for point in inside["points"])
     expect(page.get_by_role("button", name=f"Open a round of {n_waiting}", exact=True)).to_be_visible()
-    page.get_by_role("button", name=re.compile("^Save [0-9]+ as subset$")).click()
+    press(page.get_by_role("button", name=re.compile("^Save [0-9]+ as subset$")), page.get_by_role("dialog"))
     save_as(page, "part of the map")
     made = {item["name"]: item["n_images"] for item in live.get("/subsets")["items"]}
     assert made["part of the map"] == len(inside["points"])
@@ -222,17 +227,20 @@ def test_quarantine_and_snapshots_are_the_api_s(page: Page, live: PlatformUnderT
 
 def test_a_job_is_cancelled_and_tried_again(page: Page, live: PlatformUnderTest) -> None:
     open_part(page, "Label errors")
-    page.get_by_role("button", name="Search the newest snapshot").click()
+    press(page.get_by_role("button", name="Search the newest snapshot"), page.get_by_role("dialog"))
     page.get_by_role("dialog").get_by_role("button", name="Search the newest snapshot").click()
     expect(page.get_by_text("The search is queued")).to_be_visible()
     asked = newest_job(live, "find_label_errors")
     go_to(page, "Jobs")
-    page.get_by_role("button", name="Cancel").first.click()
+    press(page.get_by_role("button", name="Cancel", exact=True).first, page.get_by_role("dialog"))
     page.get_by_role("button", name="Cancel this job").click()
     expect(page.get_by_text(f"Job {asked['id']} was told to end.")).to_be_visible()
     live.wait("the end", lambda: live.get(f"/jobs/{asked['id']}")["state"] == "cancelled", 120.0)
     go_to(page, "Jobs")
-    page.get_by_role("button", name="Try it again", exact=True).click()
+    choose(page, "A job that failed or was cancelled", f"{asked['id']}: find label errors")
+    press(page.get_by_role("button", name="Try it again", exact=True), page.get_by_role("dialog"))
+    # The list is renewed every five seconds; the dialog stays.
+    page.wait_for_timeout(6_000)
     page.get_by_role("button", name="Try it again now").click()
     expect(page.get_by_text(f"Job {asked['id']} is tried again as a new job.")).to_be_visible()
     again = newest_job(live, "find_label_errors")
@@ -250,9 +258,9 @@ def test_a_key_is_made_works_and_is_revoked(page: Page, live: PlatformUnderTest)
     key = page.get_by_test_id("stCode").first.inner_text().strip()
     rounds = f"{live.settings.api_url}/v1/rounds"
     assert httpx.get(rounds, headers={"X-API-Key": key}, trust_env=False).is_success
-    made = next(item for item in live.get("/keys") if item["name"] == "a pricing service")
+    made = max((item for item in live.get("/keys") if item["name"] == "a pricing service"), key=lambda item: item["id"])
     choose(page, "A key in use", f"{made['id']}: a pricing service ({made['hint']})")
-    page.get_by_role("button", name="Revoke it").click()
+    press(page.get_by_role("button", name="Revoke it"), page.get_by_role("dialog"))
     page.get_by_role("button", name="Revoke this key").click()
     expect(page.get_by_text(f"Key {made['id']} opens nothing any more.")).to_be_visible()
     assert httpx.get(rounds, headers={"X-API-Key": key}, trust_env=False).status_code == 401
@@ -280,8 +288,7 @@ def test_try_it_answers_as_the_api_does_and_says_what_it_can_not_read(
     go_to(page, "Try it")
     for outcome, file in answers.items():
         try_photos(page, [file])
-        said = {"none": "None", "damaged": "Damaged"}.get(outcome, outcome.capitalize())
-        expect(page.get_by_role("heading", name=re.compile(f"Outcome: {said}"))).to_be_visible()
+        expect(page.get_by_role("heading", name=f"Outcome: {words.outcome(outcome)}", exact=True)).to_be_visible()
     try_photos(page, [files[0], broken])
     expect(page.get_by_text("broken.jpg", exact=True).last).to_be_visible()
     expect(page.get_by_text("no image").first).to_be_visible()
@@ -290,11 +297,15 @@ def test_try_it_answers_as_the_api_does_and_says_what_it_can_not_read(
 
 
 def try_photos(page: Page, files: list[Path]) -> None:
-    while page.get_by_test_id("stFileUploaderDeleteBtn").count():
-        page.get_by_test_id("stFileUploaderDeleteBtn").first.get_by_role("button").click()
+    while page.get_by_test_id("stFileChipDeleteBtn").count():
+        page.get_by_test_id("stFileChipDeleteBtn").first.click()
         wait_until_drawn(page)
     page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(files)
+    expect(page.get_by_test_id("stFileChipDeleteBtn")).to_have_count(len(files))
+    wait_until_drawn(page)
     page.get_by_role("button", name="Look at them").click()
+    # The pictures of the answer bear the names of these files.
+    expect(page.get_by_test_id("stMain").get_by_text(files[0].name).last).to_be_visible()
     wait_until_drawn(page)
 
 

@@ -64,7 +64,7 @@ def _show_one(item: dict[str, Any]) -> None:
         f"**{item['name']}** · {words.count(item['n_images'], 'image')} · {item['created_by']}, "
         f"{words.moment(item['updated_at'])}"
     )
-    query = item.get("query")
+    query = {name: value for name, value in (item.get("query") or {}).items() if value is not None}
     if query:
         st.table(
             pd.DataFrame([{"filter": words.plain(k), "value": str(v)} for k, v in query.items()]).set_index("filter")

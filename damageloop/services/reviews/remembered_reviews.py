@@ -25,7 +25,7 @@ class RememberedReviews:
 
     def __call__(self, work: UnitOfWork, params: Params) -> list[ReviewedItem]:
         """Return what `reviewed_items` returns."""
-        state = _state(work, params)
+        state = state_of_reviews(work, params)
         with self._lock:
             known = self._known
         if known is not None and known[0] == state:
@@ -36,7 +36,8 @@ class RememberedReviews:
         return found
 
 
-def _state(work: UnitOfWork, params: Params) -> Any:
+def state_of_reviews(work: UnitOfWork, params: Params) -> Any:
+    """Return what equals itself as long as `reviewed_items` gives the same."""
     promotions = [promotion.model_version for promotion in work.models.promotions()]
     return (
         work.annotations.sequence(),

@@ -11,7 +11,7 @@ from damageloop.domain.correction import Corrections, corrections
 from damageloop.domain.image import Image
 from damageloop.domain.prediction import Detection, Prediction
 from damageloop.domain.promotion import Promotion
-from damageloop.domain.round import RANDOM_SHARES, ItemState, Round, RoundItem
+from damageloop.domain.round import RANDOM_SHARES, Round, RoundItem
 from damageloop.domain.second_opinion import OpinionKind, OpinionState
 from damageloop.params import Params
 from damageloop.ports.persistence import UnitOfWork
@@ -109,12 +109,12 @@ def _places(work: UnitOfWork) -> dict[int, tuple[Round, RoundItem]]:
     contradict is looked at again, and estimates without it would flatter them.
     """
     places: dict[int, tuple[Round, RoundItem]] = {}
-    for part in work.rounds.all():
-        for item in work.rounds.items(part.id):
-            earlier = places.get(item.image_id)
-            is_drawn = earlier is not None and earlier[1].share in RANDOM_SHARES and earlier[1].probability is not None
-            if item.state is ItemState.REVIEWED and not (is_drawn and item.probability is None):
-                places[item.image_id] = (part, item)
+    rounds = {part.id: part for part in work.rounds.all()}
+    for round_id, item in work.rounds.reviewed():
+        earlier = places.get(item.image_id)
+        is_drawn = earlier is not None and earlier[1].share in RANDOM_SHARES and earlier[1].probability is not None
+        if not (is_drawn and item.probability is None):
+            places[item.image_id] = (rounds[round_id], item)
     return places
 
 

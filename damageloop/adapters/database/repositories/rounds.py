@@ -170,6 +170,11 @@ class SqlRounds:
         )
         return [to_item(row) for row in self._session.scalars(query)]
 
+    def reviewed(self) -> list[tuple[int, RoundItem]]:
+        query = select(RoundItemRow).where(RoundItemRow.state == ItemState.REVIEWED.value)
+        rows = self._session.scalars(query.order_by(RoundItemRow.round_id, RoundItemRow.rank))
+        return [(row.round_id, to_item(row)) for row in rows]
+
     def n_reviewed(self) -> int:
         query = select(func.count()).where(RoundItemRow.state == ItemState.REVIEWED.value)
         return self._session.scalar(query) or 0
