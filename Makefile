@@ -7,7 +7,7 @@ BIN := $(ENVIRONMENTS)/platform/bin
 PACKAGES := active_learning api benchmarks console damageloop migrations ml_backend samples workers
 
 # What `make demo` and `make test-chaos` pass on; read from the environment, so that no path is quoted twice.
-export IMAGES ANNOTATIONS BASE LIMIT FRESH SEED FAULTS SETUP JSON
+export IMAGES ANNOTATIONS BASE LIMIT FRESH SEED FAULTS SETUP JSON SCREENSHOT
 
 .PHONY: help
 help: ## list the commands
@@ -51,6 +51,12 @@ test-chaos: dev ## strike a real platform with seeded faults (SEED=n FAULTS=n SE
 	@scripts/install-test-servers.sh
 	@exec $(BIN)/python -m tests.chaos \
 		$${SEED:+--seed "$$SEED"} $${FAULTS:+--faults "$$FAULTS"} $${SETUP:+--setup "$$SETUP"} $${JSON:+--json "$$JSON"}
+
+.PHONY: first-image
+first-image: dev ## from an empty folder to the first corrected photo in a browser, timed (JSON=file SCREENSHOT=file)
+	@scripts/install-test-servers.sh
+	@exec $(BIN)/python -m tests.acceptance.first_image \
+		$${JSON:+--json "$$JSON"} $${SCREENSHOT:+--screenshot "$$SCREENSHOT"}
 
 .PHONY: check
 check: dev ## format, lint, types, imports: what CI runs first

@@ -17,14 +17,16 @@ from fastapi.testclient import TestClient
 
 from api.main import create_app
 from benchmarks.console.fill import VERSION, fill
+from benchmarks.console.pages import running, store_photo, timed_pages
 from benchmarks.report import environment, print_table, write_report
 from damageloop.adapters.database.migrate import upgrade
 from damageloop.adapters.database.unit_of_work import make_engine
 from damageloop.adapters.releases import FolderReleaseStore
-from damageloop.bootstrap.api import build_api
+from damageloop.bootstrap.api import ApiServices, build_api
 from damageloop.domain.key import Scope
 from damageloop.domain.release import ReleaseManifest
 from damageloop.settings import Settings
+from samples.generator import encode, photos
 
 ROUTES = (
     ("data", "/images?limit=50"),
@@ -58,16 +60,24 @@ def main() -> None:
     parser.add_argument("--images", type=int, nargs="+", default=[100_000])
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--json", default="-")
+    parser.add_argument("--pages", action="store_true", help="the pages in Chromium too, on a running API and console")
     wanted = parser.parse_args()
-    results = []
+    results, pages = [], []
     for n_images in wanted.images:
         with tempfile.TemporaryDirectory() as folder:
-            results += _measured(Path(folder), n_images, wanted.repeats)
+            settings, services = _filled(Path(folder), n_images)
+            key = services.keys.create("benchmark", [Scope.ADMIN])[1]
+            client = TestClient(create_app(services), headers={"X-API-Key": key}, raise_server_exceptions=False)
+            results += [_timed(client, n_images, page, route, wanted.repeats) for page, route in ROUTES]
+            if wanted.pages:
+                pages += _timed_pages(settings, key, n_images, wanted.repeats)
     print_table(results, "Warm requests")
-    write_report(wanted.json, {**environment(), "repeats": wanted.repeats, "results": results})
+    if pages:
+        print_table(pages, "Pages in Chromium")
+    write_report(wanted.json, {**environment(), "repeats": wanted.repeats, "results": results, "pages": pages})
 
 
-def _measured(home: Path, n_images: int, repeats: int) -> list[dict[str, Any]]:
+def _filled(home: Path, n_images: int) -> tuple[Settings, ApiServices]:
     settings = Settings(home=home)
     settings.workspace_dir.mkdir(parents=True)
     shutil.copy(Path(__file__).parents[2] / "params.yaml", settings.params_file)
@@ -75,14 +85,24 @@ def _measured(home: Path, n_images: int, repeats: int) -> list[dict[str, Any]]:
     engine = make_engine(settings.database)
     fill(engine, n_images)
     engine.dispose()
-    services = build_api(settings)
     # Thresholds alone, which figures are made with: nothing here looks at a photo.
     thresholds = {"scratch": 0.3, "dent": 0.3}
     manifest = ReleaseManifest(VERSION, tuple(thresholds), 640, "f32", {}, thresholds, None, {})
     FolderReleaseStore(settings.release_store).publish(VERSION, {}, manifest)
-    key = services.keys.create("benchmark", [Scope.ADMIN])[1]
-    client = TestClient(create_app(services), headers={"X-API-Key": key}, raise_server_exceptions=False)
-    return [_timed(client, n_images, page, route, repeats) for page, route in ROUTES]
+    return settings, build_api(settings)
+
+
+def _timed_pages(settings: Settings, key: str, n_images: int, repeats: int) -> list[dict[str, Any]]:
+    engine = make_engine(settings.database)
+    store_photo(engine, settings.root / "images", _photo())
+    engine.dispose()
+    with running(settings.root) as url:
+        return timed_pages(url, key, n_images, repeats)
+
+
+def _photo() -> bytes:
+    (made,) = photos(vehicles=1, views=1, seed=5)
+    return encode(made.photo)
 
 
 def _timed(client: TestClient, n_images: int, page: str, route: str, repeats: int) -> dict[str, Any]:

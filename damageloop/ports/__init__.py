@@ -182,9 +182,6 @@ class AnnotationTool(Protocol):
     def bind_model_version(self, model_version: int) -> None:
         """Make the tool order its queue by this version's scores."""
 
-    def delete_older_pre_annotations(self, model_version: int, task_ids: Sequence[int]) -> int:
-        """Delete predictions of other versions on these tasks; return how many went."""
-
     def untouched(self, task_ids: Sequence[int]) -> set[int]:
         """Return the tasks that nobody has annotated or drafted."""
 

@@ -85,15 +85,6 @@ class FakeAnnotationTool:
             raise ConflictError(f"No prediction of version {model_version} exists.")
         self.model_version = model_version
 
-    def delete_older_pre_annotations(self, model_version: int, task_ids: Sequence[int]) -> int:
-        self._answer()
-        count = 0
-        for task_id in set(task_ids) & set(self._tasks):
-            kept = {v: p for v, p in self._tasks[task_id].predictions.items() if v == model_version}
-            count += len(self._tasks[task_id].predictions) - len(kept)
-            self._tasks[task_id].predictions = kept
-        return count
-
     def untouched(self, task_ids: Sequence[int]) -> set[int]:
         self._answer()
         reviewed = {review.task_id for review in self._reviews.values()}

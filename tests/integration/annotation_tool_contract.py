@@ -123,8 +123,8 @@ class AnnotationToolContract:
             [pre_annotation(t, i, 2, 1 - i / 10, SCRATCH) for i, t in tasks.items() if t in waiting]
         )
         tool.bind_model_version(2)
-        assert tool.delete_older_pre_annotations(2, sorted(waiting)) == 2
-        assert tool.count_pre_annotations(1, list(tasks.values())) == 1
+        # What they held before is kept: somebody may have the page open that was made from it.
+        assert tool.count_pre_annotations(1, list(tasks.values())) == 3
         assert tool.count_pre_annotations(2, list(tasks.values())) == 2
         assert set(tool.review_tasks()) == {review_id}
         assert annotator.next_task() == tasks[3]

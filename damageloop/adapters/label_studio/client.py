@@ -109,10 +109,6 @@ class LabelStudioTool:
         with translated(f"bind model version {model_version} to project {self._project_id}"):
             self._session.sdk.projects.update(self._project_id, model_version=str(model_version))
 
-    def delete_older_pre_annotations(self, model_version: int, task_ids: Sequence[int]) -> int:
-        """Delete predictions of other versions on these tasks; return how many went."""
-        return sum(self._predictions.delete_others(model_version, chunk) for chunk in chunks(task_ids, BATCH))
-
     def untouched(self, task_ids: Sequence[int]) -> set[int]:
         """Return the tasks that exist and that nobody has annotated, skipped or drafted."""
         return {task_id for chunk in chunks(task_ids, BATCH) for task_id in self._passing(UNTOUCHED, chunk)}

@@ -1,4 +1,4 @@
-"""Predictions of one Label Studio project: put, count and delete them by task and model version."""
+"""Predictions of one Label Studio project: put and count them by task and model version."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from damageloop.adapters.label_studio.session import (
     ONCE,
     LabelStudioSession,
     chunks,
-    selection,
     translated,
     where,
 )
@@ -88,28 +87,6 @@ class PreAnnotationStore:
         once = [predictions for predictions in repeated.values() if _versions_of(predictions).count(version) == 1]
         return len(once) + sum(v.hold(model_version) for v in listed.values() if not v.is_repeated)
 
-    def delete_others(self, model_version: int, task_ids: Sequence[int]) -> int:
-        """Delete predictions of other versions on these tasks; return how many went.
-
-        One by one it takes minutes for a few hundred, so all predictions of the tasks go in one request and those
-        of the version are sent again. A caller that was cut off in between starts anew with `put`.
-        """
-        version = str(model_version)
-        listed = self._versions(task_ids)
-        outdated = [t for t, versions in listed.items() if versions.names - {version}]
-        stored = [p for predictions in self._stored(outdated).values() for p in predictions]
-        kept = [_as_sent(prediction) for prediction in stored if prediction["model_version"] == version]
-        if outdated:
-            self._session.request(
-                "POST",
-                "api/dm/actions/",
-                f"delete the predictions of {len(outdated)} tasks of project {self._project_id}",
-                {"id": "delete_tasks_predictions", "project": self._project_id},
-                selection((), outdated),
-            )
-        self._send(kept)
-        return len(stored) - len(kept)
-
     def _is_unmistakable(self, version: str) -> bool:
         """Tell whether no other version of the project has this one in its name, as 12 has 2."""
         path = f"api/projects/{self._project_id}/model-versions/"
@@ -175,10 +152,6 @@ def _divided(stored: Sequence[Stored], wanted: Stored) -> tuple[list[int], list[
 def _is_equal(stored: Stored, wanted: Stored) -> bool:
     # Through JSON, so that a tuple equals the list that came back.
     return bool(stored["score"] == wanted["score"] and stored["result"] == json.loads(json.dumps(wanted["result"])))
-
-
-def _as_sent(stored: Stored) -> Stored:
-    return {key: stored[key] for key in ("task", "model_version", "score", "result")}
 
 
 def _versions_of(stored: Sequence[Stored]) -> list[str]:
