@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
@@ -167,3 +168,38 @@ def _keep_screenshot(page: Page) -> None:
     folder = os.environ.get("DAMAGELOOP_SCREENSHOTS")
     if folder:
         page.screenshot(path=Path(folder) / "labeling-page.png")
+
+
+def test_predictions_are_retrieved_as_soon_as_the_ml_backend_is_back(live: PlatformUnderTest) -> None:
+    project = live.label_studio("/api/projects/")["results"][0]["id"]
+    champion = live.get("/status")["champion"]["version"]
+    rows = live.rows(
+        "SELECT task_id FROM round_items WHERE state = 'sent' AND share = 'chosen' AND task_id IS NOT NULL"
+    )
+    tasks = [task for (task,) in rows]
+    assert tasks
+    before = {task: _versions(live, task) for task in tasks}
+    live.command("down", "--only", "ml-backend")
+    # Nothing is lost by asking in vain.
+    _retrieve(live, project, tasks)
+    assert {task: _versions(live, task) for task in tasks} == before
+    live.command("up", "--only", "ml-backend")
+    assert _retrieve(live, project, tasks).is_success
+    for task in tasks:
+        assert champion in _versions(live, task)
+
+
+def _retrieve(live: PlatformUnderTest, project: int, tasks: list[int]) -> httpx.Response:
+    return httpx.post(
+        f"{live.settings.label_studio}/api/dm/actions/",
+        params={"id": "retrieve_tasks_predictions", "project": project},
+        json={"selectedItems": {"all": False, "included": tasks}},
+        headers={"Authorization": f"Token {live.settings.label_studio_token.read_text().strip()}"},
+        timeout=120.0,
+        trust_env=False,
+    )
+
+
+def _versions(live: PlatformUnderTest, task: int) -> list[str]:
+    found = live.label_studio("/api/predictions/", task=task)
+    return sorted(prediction["model_version"] for prediction in found)

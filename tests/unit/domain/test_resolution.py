@@ -195,3 +195,26 @@ def test_who_all_say_the_same_are_taken_at_their_word(history: list[Annotation])
     found = consensus(all_say, 1.0)
     assert (found.verdict, sorted(found.boxes, key=repr)) == (one.verdict, sorted(one.boxes, key=repr))
     assert agreement(all_say, 1.0) == 1.0
+
+
+def graded(*severities: str | None) -> str | None:
+    """Return the severity that counts where each person drew the same dent and called it so."""
+    voices = [said(name, replace(dent(0), severity=s)) for name, s in zip("abcde", severities, strict=False)]
+    return consensus(voices, 0.5).boxes[0].severity
+
+
+@pytest.mark.parametrize(
+    ("severities", "expected"),
+    [
+        (("minor", "minor", "severe"), "minor"),
+        # Of a tie the worse: a damage that is played down is dearer.
+        (("minor", "severe"), "severe"),
+        (("minor", "moderate", "severe"), "severe"),
+        # Who says nothing of it has no vote.
+        ((None, None, "minor"), "minor"),
+        ((None, None), None),
+    ],
+)
+def test_a_damage_is_as_bad_as_most_call_it(severities: tuple[str | None, ...], expected: str | None) -> None:
+    assert graded(*severities) == expected
+    assert graded(*reversed(severities)) == expected

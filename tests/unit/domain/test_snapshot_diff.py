@@ -117,3 +117,15 @@ def test_shards_that_say_the_same_are_not_looked_into_and_the_answer_is_the_same
     assert found == diff(by_hash(*before), by_hash(*after))
     assert [image.boxes[0].kind for image in found.images if image.kind == "changed"] == [BoxChangeKind.MOVED]
     assert diff_shards(Shards.of(before), Shards.of(before)).images == ()
+
+
+def test_a_box_that_was_only_called_worse_is_regraded() -> None:
+    minor, severe = replace(SQUARE, severity="minor"), replace(SQUARE, severity="severe")
+    (change,) = box_changes([minor], [severe])
+    assert change.kind is BoxChangeKind.REGRADED
+    assert change.as_json()["after"]["severity"] == "severe"
+    # A box that moved as well is moved: that is what a training sees.
+    (moved,) = box_changes([minor], [replace(box("dent", 0, 0, 10, 8), severity="severe")])
+    assert moved.kind is BoxChangeKind.MOVED
+    found = diff(by_hash(entry(1, minor)), by_hash(entry(1, severe))).summary()
+    assert found["boxes"]["regraded"] == 1

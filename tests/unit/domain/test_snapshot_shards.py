@@ -23,7 +23,11 @@ NAMES = ("ann", 'b"ob', 'eve", "annotator": "x', None)
 def entries(draw: st.DrawFn, number: int) -> SnapshotEntry:
     """Return some state of image `number`; its split and vehicle never change."""
     boxes = tuple(
-        LabeledBox(draw(st.sampled_from(["dent", "scratch"])), Box(0.0, 0.0, draw(st.sampled_from([5.0, 0.001])), 9.0))
+        LabeledBox(
+            draw(st.sampled_from(["dent", "scratch"])),
+            Box(0.0, 0.0, draw(st.sampled_from([5.0, 0.001])), 9.0),
+            draw(st.sampled_from([None, "minor", "severe"])),
+        )
         for _ in range(draw(st.integers(0, 2)))
     )
     return SnapshotEntry(
