@@ -168,6 +168,15 @@ def _say_addresses(settings: Settings) -> None:
     say(f"Console       {settings.console_url}  log in with a key, such as the API's")
     say(f"MLflow        {settings.mlflow}")
     say("`damageloop status` says what the loop waits for; `damageloop down` stops everything.")
+    if not _n_images():
+        say("There are no photos yet: `damageloop import FOLDER` brings some in.")
+
+
+def _n_images() -> int:
+    from damageloop.bootstrap.cli import make_core
+
+    with make_core().units(read_only=True) as work:
+        return work.images.count()
 
 
 def _status() -> dict[str, Any]:
