@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,6 +16,7 @@ import numpy as np
 import yaml
 
 from benchmarks.loop_figures import ENDED
+from benchmarks.ports import free_ports
 from samples.annotator import PhotoTruth, annotate
 from samples.demo.platform import DemoFailedError, Platform
 from samples.demo.steps import photos_of
@@ -46,7 +46,7 @@ class MeasuredPlatform:
     """One embedded platform below `folder`; `say` tells people what it does."""
 
     def __init__(self, folder: Path, say: Say) -> None:
-        for name, port in zip(_SERVICES, _free_ports(), strict=True):
+        for name, port in zip(_SERVICES, free_ports(len(_SERVICES)), strict=True):
             os.environ[f"DAMAGELOOP_{name}_PORT"] = str(port)
         self._folder = folder
         self._platform = Platform(folder / "var")
@@ -157,14 +157,3 @@ class MeasuredPlatform:
         url = f"{self._platform.settings.label_studio}/api/projects/"
         answer = httpx.get(url, headers={"Authorization": f"Token {token}"}, trust_env=False, timeout=60.0)
         return int(answer.raise_for_status().json()["results"][0]["id"])
-
-
-def _free_ports() -> list[int]:
-    sockets = [socket.socket() for _ in _SERVICES]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()

@@ -7,7 +7,6 @@ read and made as always, but the disk's cache has that one file at hand.
 from __future__ import annotations
 
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -19,6 +18,8 @@ from typing import Any
 
 from playwright.sync_api import Page, expect, sync_playwright
 from sqlalchemy import Engine, text
+
+from benchmarks.ports import free_ports
 
 TITLES = ("Overview", "Queue", "Models", "Data", "Errors", "Jobs", "Try it", "Settings")
 _SERVICES = ("API", "CONSOLE", "LABEL_STUDIO", "ML_BACKEND", "MLFLOW")
@@ -46,7 +47,7 @@ def store_photo(engine: Engine, image_folder: Path, photo: bytes) -> None:
 @contextmanager
 def running(home: Path) -> Iterator[str]:
     """Start API and console on a home; yields the console's address."""
-    ports = dict(zip(_SERVICES, _free_ports(len(_SERVICES)), strict=True))
+    ports = dict(zip(_SERVICES, free_ports(len(_SERVICES)), strict=True))
     environment = os.environ | {"DAMAGELOOP_HOME": str(home)}
     environment |= {f"DAMAGELOOP_{name}_PORT": str(port) for name, port in ports.items()}
     command = [sys.executable, "-m", "damageloop"]
@@ -101,14 +102,3 @@ def _wait_for(page: Page, title: str) -> None:
     expect(app).to_have_attribute("data-test-script-state", "notRunning", timeout=_PATIENCE_MS)
     for test_id in ("stSpinner", "stSkeleton"):
         expect(page.get_by_test_id(test_id)).to_have_count(0, timeout=_PATIENCE_MS)
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+from benchmarks.ports import free_ports
 from damageloop.adapters.label_studio.process import ServerPlan, server_command
 from damageloop.adapters.label_studio.setup import ProjectPlan, connect, wait_until_up
 
@@ -29,7 +29,7 @@ class Server:
 
     def new_project(self) -> int:
         """Make a project as the platform makes it; return its id."""
-        plan = ProjectPlan(CLASSES, self.images, f"http://localhost:{_free_port()}/hook", "none", title=uuid4().hex)
+        plan = ProjectPlan(CLASSES, self.images, f"http://localhost:{free_ports(1)[0]}/hook", "none", title=uuid4().hex)
         return connect(self.base_url, self.token, plan).project_id
 
 
@@ -37,7 +37,7 @@ class Server:
 def running_server(home: Path) -> Iterator[Server]:
     """Start a server below `home`, wait until it answers, and end it with its whole group."""
     executable = Path(os.environ.get("DAMAGELOOP_ENVIRONMENTS") or ".venv").resolve() / "label-studio/bin/label-studio"
-    images, port = home / "images" / "sha256", _free_port()
+    images, port = home / "images" / "sha256", free_ports(1)[0]
     images.mkdir(parents=True)
     token = uuid4().hex + uuid4().hex[:8]
     plan = ServerPlan(
@@ -56,9 +56,3 @@ def running_server(home: Path) -> Iterator[Server]:
             process.wait(STOP_S)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])

@@ -11,10 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.ports import free_ports
 from benchmarks.serving import requests as http
 from benchmarks.serving.home import Home, make_home
 from benchmarks.serving.material import IMAGE_SIZE, Material
-from benchmarks.serving.process import ServerProcess, free_port
+from benchmarks.serving.process import ServerProcess
 from damageloop.adapters.supervisor_config import ProgramSpec
 from damageloop.bootstrap.processes import QUIET, programs
 
@@ -87,7 +88,7 @@ def our_backend(precision: str, n_tasks: int, name: str, place: Place) -> Side:
 
 
 def _home(place: Place, name: str, precision: str, serving: Mapping[str, Any], n_tasks: int = 0) -> Home:
-    ports = {"api_port": free_port(), "ml_backend_port": free_port()}
+    ports = dict(zip(("api_port", "ml_backend_port"), free_ports(2), strict=True))
     return make_home(place.folder / "homes" / _slug(name), place.material, precision, ports, serving, n_tasks)
 
 
@@ -147,7 +148,7 @@ PEERS = {
 
 def peer(kind: str, workers: int, n_tasks: int, name: str, place: Place) -> Side:
     """Return a server of others; MLflow's model is saved first."""
-    what, port = PEERS[kind], free_port()
+    what, (port,) = PEERS[kind], free_ports(1)
     weights = place.material.peer_openvino if what.takes_openvino else place.material.weights
     environment = {
         **QUIET,

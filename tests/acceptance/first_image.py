@@ -22,7 +22,8 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from tests.e2e.platform_under_test import ROOT, SERVICES, free_ports
+from tests.e2e.platform_under_test import ROOT, SERVICES
+from tests.ports import free_ports
 
 N_VEHICLES = 20
 PROJECT = "damageloop"

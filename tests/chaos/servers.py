@@ -19,8 +19,8 @@ from amqp.exceptions import AMQPError
 
 from damageloop.domain.job import Queue
 from tests.chaos.schedule import Setup
-from tests.e2e.platform_under_test import free_ports
 from tests.integration.postgres_server import SERVER_ACCOUNT, SUPERUSER, as_server, executable
+from tests.ports import free_ports
 
 START_TIMEOUT_S = 90.0
 RABBITMQ = Path("/usr/lib/rabbitmq/lib")

@@ -16,7 +16,7 @@ import httpx
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
-from tests.e2e.platform_under_test import free_ports
+from tests.ports import free_ports
 
 CHROMIUM = "/usr/bin/chromium"
 PROGRAM = Path(__file__).parents[2] / "console" / "start" / "streamlit_app.py"

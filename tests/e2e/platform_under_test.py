@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from typing import Any
 import httpx
 
 from damageloop.settings import Settings
+from tests.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ("API", "LABEL_STUDIO", "ML_BACKEND", "MLFLOW", "CONSOLE")
@@ -92,15 +92,3 @@ class PlatformUnderTest:
             time.sleep(0.5)
         jobs = self.rows("SELECT key, state, attempts, message, error FROM jobs ORDER BY id DESC LIMIT 12")
         raise AssertionError(f"Waited {timeout_s:.0f} s for {what}. Jobs: {jobs}")
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()

@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from damageloop_client import DamageloopClient, NotAllowedError
-from tests.e2e.platform_under_test import ROOT, PlatformUnderTest, free_ports
+from tests.e2e.platform_under_test import ROOT, PlatformUnderTest
+from tests.ports import free_ports
 
 EXAMPLE = ROOT / "clients" / "python" / "examples"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from damageloop.adapters.label_studio.setup import wait_until_up
 from damageloop.domain.annotation import LabeledBox
 from samples.labeling_page import LabelingPage
 from tests.integration.annotation_tool_contract import SIZE_WH
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 300.0
@@ -42,12 +42,6 @@ def executable() -> Path:
     found = environments / "label-studio" / "bin" / "label-studio"
     assert found.exists(), f"{found} is missing: `make dev` makes the Label Studio environment"
     return found
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from pathlib import Path
 import psycopg
 
 from damageloop.adapters.database.migrate import upgrade
-from tests.integration.s3_server import free_ports
+from tests.ports import free_ports
 
 BINARIES = Path("/usr/lib/postgresql")
 # PostgreSQL refuses to run as root; Debian's package makes this account.

@@ -14,7 +14,7 @@ from damageloop.adapters.file_tree import FileTree
 from damageloop.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
 from damageloop.ports import FeatureStore
 from tests.fakes.features import FakeFeatureStore
-from tests.integration.s3_server import free_ports
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

@@ -46,8 +46,9 @@ from tests.integration.annotation_tool_contract import (
     drafts,
     pre_annotation,
 )
-from tests.integration.label_studio_server import PASSWORD, TOKEN, Person, RunningServer, free_port, running_server
+from tests.integration.label_studio_server import PASSWORD, TOKEN, Person, RunningServer, running_server
 from tests.integration.queue_rules import QueueRules
+from tests.ports import free_port
 
 BACKEND_PASSWORD = "a-password-of-the-backend"
 SECRET = "a-webhook-secret-for-tests"

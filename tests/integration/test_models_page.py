@@ -23,10 +23,10 @@ from tests.e2e.console_browser import (
     running_console,
     wait_until_drawn,
 )
-from tests.e2e.platform_under_test import free_ports
 from tests.factories import MOMENT
 from tests.integration.api_world import ApiWorld
 from tests.integration.test_model_review_routes import scored, val_images  # noqa: F401 - fixtures
+from tests.ports import free_ports
 
 
 @pytest.fixture

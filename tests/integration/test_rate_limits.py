@@ -14,6 +14,7 @@ import pytest
 
 from damageloop.adapters.rate_limits import BoundedMemory, MemoryLimiter, RedisLimiter, make_limiter
 from damageloop.ports.serving import Allowance
+from tests.ports import free_port
 
 
 def take(limiter: MemoryLimiter | RedisLimiter, n: int, who: str = "a", per_minute: int = 3) -> list[Allowance]:
@@ -21,12 +22,6 @@ def take(limiter: MemoryLimiter | RedisLimiter, n: int, who: str = "a", per_minu
         return [await limiter.take(who, per_minute) for _ in range(n)]
 
     return asyncio.run(all_of_them())
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ from damageloop.adapters import process_records
 from damageloop.adapters.supervisor import Supervisor
 from damageloop.adapters.supervisor_config import ProgramSpec, RunFolder
 from damageloop.errors import ConflictError, InvalidInputError, UnavailableError
+from tests.ports import free_port
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -83,12 +84,6 @@ def platform(tmp_path: Path) -> Iterator[Platform]:
     yield made
     made.supervisor().stop()
     assert made.processes() == []
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def answers(port: int | None) -> bool:
