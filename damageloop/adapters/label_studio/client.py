@@ -23,6 +23,7 @@ from damageloop.adapters.label_studio.session import (
     translated,
     where,
 )
+from damageloop.adapters.label_studio.views import ensure_views
 from damageloop.domain.labels import NO_FORMER_NAMES, FormerNames
 from damageloop.domain.prediction import PreAnnotation
 from damageloop.errors import UnavailableError
@@ -73,6 +74,9 @@ class LabelStudioTool:
             UnavailableError: If an image has no task after the import.
         """
         tasks = self._made_sure(drafts, frozenset(others))
+        if self._session.n_tasks(self._project_id).tasks <= len(tasks):
+            # The first ones: now the tabs in the order of the queue can be.
+            ensure_views(self._session, self._project_id)
         return {image_id: self._only_task(found) for image_id, found in tasks.items()}
 
     def import_second_tasks(self, drafts: Sequence[TaskDraft], known: Collection[int]) -> dict[int, int]:

@@ -24,13 +24,19 @@ TABS: tuple[tuple[str, tuple[Filter, ...], str], ...] = (
 
 
 def ensure_views(session: LabelStudioSession, project_id: int) -> None:
-    """Make the tabs that are missing; one with the same title is left as it is."""
+    """Make the tabs that are missing; one with the same title is left as it is.
+
+    Those in the order of the queue wait for the first task: in a project without any, Label Studio answers such a tab
+    with "Runtime error: Cannot resolve keyword 'predictions_score'" (1.23.2).
+    """
     present = session.request("GET", "api/dm/views/", f"list the tabs of project {project_id}", {"project": project_id})
     titles = {(view.get("data") or {}).get("title") for view in present}
-    for title, filters, ordering in TABS:
-        if title not in titles:
-            body = {"project": project_id, "data": _view(title, filters, ordering)}
-            session.request("POST", "api/dm/views/", f"make tab {title!r} of project {project_id}", None, body)
+    missing = [tab for tab in TABS if tab[0] not in titles]
+    if missing and not session.n_tasks(project_id).tasks:
+        missing = [tab for tab in missing if tab[2] != PLACE]
+    for title, filters, ordering in missing:
+        body = {"project": project_id, "data": _view(title, filters, ordering)}
+        session.request("POST", "api/dm/views/", f"make tab {title!r} of project {project_id}", None, body)
 
 
 def _view(title: str, filters: tuple[Filter, ...], ordering: str) -> dict[str, Any]:
