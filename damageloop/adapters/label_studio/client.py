@@ -75,7 +75,7 @@ class LabelStudioTool:
         """
         tasks = self._made_sure(drafts, frozenset(others))
         if self._session.n_tasks(self._project_id).tasks <= len(tasks):
-            # The first ones: now the tabs in the order of the queue can be.
+            # The first ones: now tabs can be in the order of the queue.
             ensure_views(self._session, self._project_id)
         return {image_id: self._only_task(found) for image_id, found in tasks.items()}
 

@@ -9,6 +9,7 @@ from damageloop.adapters.label_studio.session import Filter, LabelStudioSession,
 
 # The score is the place in the queue, not a confidence; each region shows its own.
 PLACE = "tasks:predictions_score"
+UNORDERED = "tasks:id"
 HIDDEN = {"explore": ["tasks:annotations_results", "tasks:predictions_results", "tasks:inner_id"], "labeling": []}
 _WAITING = (
     where("total_annotations", "equal", "Number", 0),
@@ -26,17 +27,21 @@ TABS: tuple[tuple[str, tuple[Filter, ...], str], ...] = (
 def ensure_views(session: LabelStudioSession, project_id: int) -> None:
     """Make the tabs that are missing; one with the same title is left as it is.
 
-    Those in the order of the queue wait for the first task: in a project without any, Label Studio answers such a tab
-    with "Runtime error: Cannot resolve keyword 'predictions_score'" (1.23.2).
+    Those in the order of the queue get that order with the first task: in a project without any, Label Studio answers
+    such a tab with "Runtime error: Cannot resolve keyword 'predictions_score'" (1.23.2).
     """
-    present = session.request("GET", "api/dm/views/", f"list the tabs of project {project_id}", {"project": project_id})
-    titles = {(view.get("data") or {}).get("title") for view in present}
-    missing = [tab for tab in TABS if tab[0] not in titles]
-    if missing and not session.n_tasks(project_id).tasks:
-        missing = [tab for tab in missing if tab[2] != PLACE]
-    for title, filters, ordering in missing:
-        body = {"project": project_id, "data": _view(title, filters, ordering)}
-        session.request("POST", "api/dm/views/", f"make tab {title!r} of project {project_id}", None, body)
+    found = session.request("GET", "api/dm/views/", f"list the tabs of project {project_id}", {"project": project_id})
+    present = {(view.get("data") or {}).get("title"): view for view in found}
+    has_tasks = session.n_tasks(project_id).tasks > 0
+    for title, filters, ordering in TABS:
+        operation = f"make tab {title!r} of project {project_id}"
+        if title not in present:
+            data = _view(title, filters, UNORDERED if ordering == PLACE and not has_tasks else ordering)
+            session.request("POST", "api/dm/views/", operation, None, {"project": project_id, "data": data})
+        elif has_tasks and ordering == PLACE and present[title]["data"].get("ordering") == [UNORDERED]:
+            data = present[title]["data"] | {"ordering": [ordering]}
+            path = f"api/dm/views/{present[title]['id']}/"
+            session.request("PATCH", path, operation, None, {"project": project_id, "data": data})
 
 
 def _view(title: str, filters: tuple[Filter, ...], ordering: str) -> dict[str, Any]:

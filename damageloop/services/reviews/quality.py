@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from damageloop.domain.annotation import Annotation
-from damageloop.domain.correction import MATCH_IOU, Corrections, Gesture, corrections
+from damageloop.domain.correction import Corrections, Gesture
 from damageloop.domain.inter_annotator import Alpha, alpha_with_limits
 from damageloop.domain.known_item import compared, shared_boxes
 from damageloop.domain.quality import Difference, QualityShare, Tally, difference, share_of
@@ -117,7 +117,8 @@ class Quality:
         """Return all figures."""
         params = self.params()
         with self.units(read_only=True) as work:
-            done, shared = newest_work(work, params), shared_photos(work)
+            newest = work.known_items.newest_annotations(NEWEST)
+            done, shared = newest_work(work, params, newest), shared_photos(work, newest)
             known = known_answers(work, params)
         return report_of(done, shared, known, params)
 
@@ -192,7 +193,7 @@ def _agreement(shared: Sequence[Shared], min_iou: float, name: str | None = None
 
 
 def _gestures(done: Iterable[Work]) -> list[tuple[str, Corrections]]:
-    return [(w.group, corrections(w.suggested, w.annotation.boxes)) for w in done if not w.is_hidden]
+    return [(w.group, w.corrections) for w in done if not w.is_hidden]
 
 
 def _rates(name: str, gestures: Sequence[tuple[str, Corrections]], damage_class: str | None) -> Rates:
@@ -218,15 +219,10 @@ def _automation_bias(done: Sequence[Work]) -> AutomationBias:
     )
 
 
-def _loosely(done: Work) -> Corrections:
-    # Nobody draws a box anew to the pixel: what was hidden counts as the same from half an overlap on, on both sides.
-    return corrections(done.suggested, done.annotation.boxes, accept_iou=MATCH_IOU)
-
-
 def _is_as_suggested(done: Work) -> bool:
-    return all(gesture is Gesture.ACCEPTED for gesture, _ in _loosely(done))
+    return all(gesture is Gesture.ACCEPTED for gesture, _ in done.loose_corrections)
 
 
 def _added(done: Work) -> Tally:
-    drawn = sum(n for (gesture, _), n in _loosely(done).items() if gesture is Gesture.DRAWN)
+    drawn = sum(n for (gesture, _), n in done.loose_corrections.items() if gesture is Gesture.DRAWN)
     return Tally(done.group, drawn, len(done.annotation.boxes))

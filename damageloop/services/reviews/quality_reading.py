@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from damageloop.domain.annotation import Annotation, LabeledBox, current_boxes
+from damageloop.domain.correction import MATCH_IOU, Corrections, corrections
 from damageloop.domain.known_item import TrustedTruth
 from damageloop.domain.round import RoundItem, Share
 from damageloop.domain.second_opinion import OpinionKind
@@ -19,7 +22,8 @@ from damageloop.services.rounds.pre_annotations import visible
 NEWEST = 5000
 
 
-@dataclass(frozen=True, slots=True)
+# Without slots: what was done to the boxes is worked out once, however many figures are made of it.
+@dataclass(frozen=True)
 class Work:
     """One person's labeled work in a task of a round.
 
@@ -38,6 +42,16 @@ class Work:
     def is_hidden(self) -> bool:
         return self.item.share is Share.AUDITED
 
+    @cached_property
+    def corrections(self) -> Corrections:
+        """Return what the person did to the boxes."""
+        return corrections(self.suggested, self.annotation.boxes)
+
+    @cached_property
+    def loose_corrections(self) -> Corrections:
+        """Return the same where half an overlap is enough: nobody draws to the pixel what was hidden."""
+        return corrections(self.suggested, self.annotation.boxes, accept_iou=MATCH_IOU)
+
 
 @dataclass(frozen=True, slots=True)
 class KnownAnswer:
@@ -48,9 +62,9 @@ class KnownAnswer:
     group: str
 
 
-def newest_work(work: UnitOfWork, params: Params, limit: int = NEWEST) -> list[Work]:
+def newest_work(work: UnitOfWork, params: Params, newest: Sequence[Annotation]) -> list[Work]:
     """Return the labeled work among the newest annotations, oldest first; second looks are left out."""
-    annotations = [a for a in work.known_items.newest_annotations(limit) if a.is_labeled and a.task_id is not None]
+    annotations = [a for a in newest if a.is_labeled and a.task_id is not None]
     items = work.rounds.items_of_tasks([(a.task_id or 0, a.image_id) for a in annotations])
     kept = [a for a in annotations if a.task_id in items]
     groups = _groups(work, kept)
@@ -81,12 +95,12 @@ def newest_work(work: UnitOfWork, params: Params, limit: int = NEWEST) -> list[W
     return result
 
 
-def shared_photos(work: UnitOfWork, limit: int = NEWEST) -> list[tuple[str, list[Annotation]]]:
+def shared_photos(work: UnitOfWork, newest: Sequence[Annotation]) -> list[tuple[str, list[Annotation]]]:
     """Return the car and the first word of each person, of photos that several people looked at by themselves.
 
     Among the photos of the newest annotations. What was sent back is left out: that person saw the other's work.
     """
-    image_ids = sorted({a.image_id for a in work.known_items.newest_annotations(limit)})
+    image_ids = sorted({a.image_id for a in newest})
     opinions = work.second_opinions.of_images(image_ids)
     rework = {o.task_id for o in opinions if o.kind is OpinionKind.REWORK and o.task_id is not None}
     said: dict[int, dict[str, Annotation]] = defaultdict(dict)
