@@ -139,8 +139,9 @@ def open_first_task(page: Page) -> None:
             page.get_by_role("button", name="Submit").first.wait_for()
             _put_the_instructions_away(page)
             return
-        page.wait_for_timeout(3_000)
         page.reload()
+        # The page is there at once, its list a moment later.
+        page.wait_for_timeout(3_000)
     raise SystemExit("No photo waited in Label Studio within five minutes.")
 
 
