@@ -99,6 +99,22 @@ class QueueRules:
         assert tool.count_pre_annotations(2, [tasks[4], tasks[5]]) == 0
         assert tool.count_pre_annotations(1, [tasks[4], tasks[5]]) == 2
 
+    def test_each_tab_can_be_opened_before_there_is_a_task(self, server: RunningServer, tool: LabelStudioTool) -> None:
+        project = tool.identity().project_id
+        session = LabelStudioSession(server.base_url, server.token)
+
+        def opened() -> dict[str, list[str]]:
+            views = session.request("GET", "api/dm/views/", "list tabs", {"project": project})
+            for view in views:
+                # Where Label Studio can't answer a tab, this raises.
+                session.request("GET", "api/tasks/", "read a tab", {"view": view["id"]})
+            return {view["data"]["title"]: view["data"]["ordering"] for view in views}
+
+        assert list(opened()) == ["Queue in order", "Sent back", "Drafts", "Skipped"]
+        tool.import_tasks(drafts(1))
+        ordered = opened()
+        assert ordered["Queue in order"] == ordered["Sent back"] == ["tasks:predictions_score"]
+
     def test_the_tabs_show_what_waits_in_order_and_are_made_once(
         self, server: RunningServer, tool: LabelStudioTool, page: LabelingPage
     ) -> None:

@@ -118,23 +118,6 @@ class TestConnecting:
         assert webhook["url"] == moved.webhook_url
         assert webhook["headers"] == {SECRET_HEADER: "another"}
 
-    def test_each_tab_can_be_opened_before_there_is_a_task(
-        self, server: RunningServer, connection: Connection, tool: LabelStudioTool
-    ) -> None:
-        session = LabelStudioSession(server.base_url, server.token)
-
-        def opened() -> dict[str, list[str]]:
-            views = session.request("GET", "api/dm/views/", "list tabs", {"project": connection.project_id})
-            for view in views:
-                # Where Label Studio can't answer a tab, this raises.
-                session.request("GET", "api/tasks/", "read a tab", {"view": view["id"]})
-            return {view["data"]["title"]: view["data"]["ordering"] for view in views}
-
-        assert list(opened()) == ["Queue in order", "Sent back", "Drafts", "Skipped"]
-        tool.import_tasks(drafts(1))
-        ordered = opened()
-        assert ordered["Queue in order"] == ordered["Sent back"] == ["tasks:predictions_score"]
-
     def test_the_image_folder_follows_a_moved_home(self, server: RunningServer, plan: ProjectPlan) -> None:
         first = connect(server.base_url, server.token, plan)
         other = server.images.parent / "moved"
