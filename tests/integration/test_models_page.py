@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from api.main import create_app
 from damageloop.domain.key import Scope
@@ -89,6 +89,32 @@ def test_a_version_is_promoted_and_rolled_back_by_clicking(
     give_reason(page, "false alarms", "Roll back now")
     expect(page.get_by_text("Rolled back to the champion before.")).to_be_visible()
     assert champions(world)[-1] == (1, "false alarms")
+
+
+def test_a_version_is_promoted_with_the_keyboard_alone(world: ApiWorld, console_url: str, chromium: Browser) -> None:
+    page = opened(chromium, f"{console_url}/models", world.key(Scope.ADMIN)["X-API-Key"], "Models")
+    tab_to(page, page.get_by_label("Promote version 2 against the gate"))
+    page.keyboard.press("Space")
+    expect(page.get_by_role("button", name="Promote version 2")).to_be_enabled()
+    wait_until_drawn(page)
+    tab_to(page, page.get_by_role("button", name="Promote version 2"))
+    page.keyboard.press("Enter")
+    tab_to(page, page.get_by_label("Reason"))
+    page.keyboard.type("no mouse at hand")
+    tab_to(page, page.get_by_role("button", name="Promote it"))
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Version 2 is champion now.")).to_be_visible()
+    assert champions(world)[-1] == (2, "no mouse at hand")
+
+
+def tab_to(page: Page, wanted: Locator) -> None:
+    """Press Tab until the element has the focus."""
+    wanted.first.wait_for(state="attached")
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        if wanted.first.evaluate("found => found === document.activeElement"):
+            return
+    raise AssertionError(f"Tab never comes to {wanted}.")
 
 
 def test_the_errors_page_has_the_numbers_of_the_api_and_leads_to_the_photos(
