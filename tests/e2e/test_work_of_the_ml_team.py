@@ -219,10 +219,10 @@ def test_quarantine_and_snapshots_are_the_api_s(page: Page, live: PlatformUnderT
         expect(page.get_by_test_id("stTable").get_by_text(item["reason"])).to_be_visible()
     open_part(page, "Snapshots")
     newest = live.get("/snapshots")["items"][-1]
-    row = page.get_by_test_id("stTable").first.locator("tr", has_text=newest["git_tag"]).locator("td").all_inner_texts()
-    assert row[1] == str(sum(part["images"] for part in newest["counts"].values()))
-    assert row[2] == str(sum(part["clean"] for part in newest["counts"].values()))
-    assert row[3] == str(sum(sum(part["boxes"].values()) for part in newest["counts"].values()))
+    cells = page.get_by_test_id("stTable").first.locator("tr", has_text=newest["git_tag"]).locator("td")
+    expect(cells.nth(1)).to_have_text(str(sum(part["images"] for part in newest["counts"].values())))
+    expect(cells.nth(2)).to_have_text(str(sum(part["clean"] for part in newest["counts"].values())))
+    expect(cells.nth(3)).to_have_text(str(sum(sum(part["boxes"].values()) for part in newest["counts"].values())))
 
 
 def test_a_job_is_cancelled_and_tried_again(page: Page, live: PlatformUnderTest) -> None:
