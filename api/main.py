@@ -86,6 +86,7 @@ def _operations_routers() -> tuple[APIRouter, ...]:
     # Not at the top: a process of the pricing surface starts faster without them.
     from api.routers import (
         data,
+        drift,
         embedding_map,
         estimates,
         feedback,
@@ -124,6 +125,7 @@ def _operations_routers() -> tuple[APIRouter, ...]:
         embedding_map.router,
         estimates.router,
         quality.router,
+        drift.router,
         jobs.router,
         triggers.router,
         keys.router,

@@ -48,6 +48,7 @@ _GUARDS = (
     GuardParams(figure=Figure.RECALL, slice=Slice.EACH_CLASS, difference_above=-0.15, min_count=30),
     GuardParams(figure=Figure.RECALL, slice=Slice.SMALL_BOXES, difference_above=-0.15, min_count=30),
     GuardParams(figure=Figure.RECALL, slice=Slice.DARK, difference_above=-0.15, min_count=30),
+    GuardParams(figure=Figure.RECALL, slice=Slice.DRIFTED, difference_above=-0.05, min_count=20, min_groups=5),
     GuardParams(figure=Figure.MAP50_95, difference_above=-0.05, min_count=100),
 )
 

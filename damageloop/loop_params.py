@@ -108,6 +108,7 @@ class RetentionParams(Section):
 
     Attributes:
         evidence_days: Answers that were given to pricing services, and valuations.
+        served_days: Numbers of served photos, by which drift shows.
         idempotency_hours: Requests with an idempotency key: sent again later, they are done again.
         batches_days: Batches of photos, with their answers.
         inbox_days: Events of the annotation tool that were processed.
@@ -116,6 +117,7 @@ class RetentionParams(Section):
     """
 
     evidence_days: Positive | None = 90
+    served_days: Positive | None = 90
     idempotency_hours: Positive | None = 24
     batches_days: Positive | None = 7
     inbox_days: Positive | None = 30

@@ -25,6 +25,7 @@ from damageloop.loop_params import (
     StrategyParams,
     TriggerParams,
 )
+from damageloop.monitoring_params import DriftParams, ProductionParams
 from damageloop.serving_params import ExportParams, ServingParams
 from damageloop.training_params import ModelParams, Positive, Section, SweepParams, TrainingParams, UnitShare
 from damageloop.valuation_params import ValuationParams
@@ -214,6 +215,8 @@ class Params(Section):
     retention: RetentionParams = RetentionParams()
     triggers: TriggerParams = TriggerParams()
     export: ExportParams = ExportParams()
+    production: ProductionParams = ProductionParams()
+    drift: DriftParams = DriftParams()
     valuation: ValuationParams = ValuationParams()
 
     @model_validator(mode="after")
@@ -244,6 +247,8 @@ class Params(Section):
         if not self.training.semi_supervised.enabled:
             # Switched off its other values change nothing, and parameters from before it keep their hash.
             del relevant["training"]["semi_supervised"]
+        if not self.training.photometric.share:
+            del relevant["training"]["photometric"]
         serving = self.serving
         if serving.recall_target is not None or serving.class_recall:
             # The evaluation of a training sets the working thresholds by them; unset they keep the hash of before.

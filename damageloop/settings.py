@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     # What runs the model where photos are answered: openvino, onnxruntime, or torch on a GPU.
     engine: Literal["openvino", "onnxruntime", "torch"] = "openvino"
     batch_store_url: str = ""
+    production_store_url: str = ""
     log_level: str = "INFO"
 
     def __init__(self, **values: Any) -> None:
@@ -120,6 +121,11 @@ class Settings(BaseSettings):
     def batch_store(self) -> str:
         """Return where photos of batches are kept until they are answered."""
         return self.batch_store_url or str(self.root / "batches")
+
+    @property
+    def production_store(self) -> str:
+        """Return where kept photos of production are until they are in the pool."""
+        return self.production_store_url or str(self.root / "production")
 
     @property
     def dvc_remote(self) -> str:

@@ -52,6 +52,30 @@ class SemiSupervisedParams(Section):
         return self
 
 
+class PhotometricParams(Section):
+    """Whether and how train images are made to look as if taken in other light; see `workers.stages.photometric`.
+
+    Attributes:
+        share: Of the images of a batch; with 0 nothing is changed.
+        stops: Exposure is changed by as many stops as are drawn between these two: -1 halves the light.
+        noise: Largest standard deviation of the noise that is added, as a share of white.
+        blur_px: Largest standard deviation of the blur, in pixels of the network's input.
+        white_balance: Red and blue are changed by up to this share.
+    """
+
+    share: UnitShare = 0.0
+    stops: tuple[Annotated[float, Field(ge=-6.0, le=6.0)], Annotated[float, Field(ge=-6.0, le=6.0)]] = (0.0, 0.0)
+    noise: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0
+    blur_px: Annotated[float, Field(ge=0.0, le=10.0)] = 0.0
+    white_balance: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0
+
+    @model_validator(mode="after")
+    def _rises(self) -> PhotometricParams:
+        if self.stops[0] > self.stops[1]:
+            raise ValueError("stops are the lowest and the highest: [-2, 0] darkens by up to two stops")
+        return self
+
+
 class TrainingParams(Section):
     """How a challenger is trained."""
 
@@ -63,6 +87,7 @@ class TrainingParams(Section):
     mosaic: UnitShare
     seed: int
     semi_supervised: SemiSupervisedParams = SemiSupervisedParams()
+    photometric: PhotometricParams = PhotometricParams()
 
 
 class RangeParams(Section):
@@ -82,7 +107,7 @@ class RangeParams(Section):
 Choice = str | int | float
 # What a sweep may vary: anything of these two sections that is one value, but for the seed, which is luck.
 _SEARCHABLE = {f"model.{name}" for name in ModelParams.model_fields} | {
-    f"training.{name}" for name in TrainingParams.model_fields if name not in {"seed", "semi_supervised"}
+    f"training.{name}" for name in TrainingParams.model_fields if name not in {"seed", "semi_supervised", "photometric"}
 }
 
 

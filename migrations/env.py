@@ -7,11 +7,11 @@ from typing import Any, Literal
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
 
-from damageloop.adapters.database import gallery_tables, pricing_tables, record_tables, tables
+from damageloop.adapters.database import gallery_tables, monitoring_tables, pricing_tables, record_tables, tables
 from damageloop.adapters.database.base import Base, UtcDateTime
 
 # Imported for what they add to the metadata.
-_ = (gallery_tables, pricing_tables, record_tables, tables)
+_ = (gallery_tables, monitoring_tables, pricing_tables, record_tables, tables)
 
 
 def _render_item(kind: str, item: Any, _autogen: AutogenContext) -> str | Literal[False]:

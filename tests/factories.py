@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from damageloop.domain.annotation import Annotation, LabeledBox, Verdict
 from damageloop.domain.geometry import Box
 from damageloop.domain.image import Image, ImageQuality, Origin, StoredImage
+from damageloop.domain.outcome import Outcome
 from damageloop.domain.prediction import Detection
 from damageloop.domain.round import RoundItem, Share
+from damageloop.domain.served_image import ServedImage
 from damageloop.domain.split import Split
 from damageloop.ports.persistence import UnitOfWork
 
@@ -49,3 +51,24 @@ def make_item(image_id: int, rank: int = 0, share: Share = Share.CHOSEN, task_id
 
 def make_detection(confidence: float = 0.9, damage_class: str = "dent") -> Detection:
     return Detection(damage_class, confidence, Box(10.0, 20.0, 110.0, 90.0), (0.1, confidence), 0.4)
+
+
+def make_served(number: int = 1, model_version: int = 1, answered_at: datetime = MOMENT) -> ServedImage:
+    return ServedImage(
+        request_id=f"request-{number}",
+        position=0,
+        answered_at=answered_at,
+        model_version=model_version,
+        api_key_id=1,
+        sha256=f"{number:064x}",
+        size_wh=(640, 480),
+        quality=ImageQuality(120.0, 40.0, 30.0, 1.5),
+        flags=(),
+        outcome=Outcome.DAMAGED,
+        none_probability=0.1,
+        top_score=0.9,
+        confidences=(("dent", 0.9),),
+        # [1, -2] as `feature_text` writes it.
+        embedding="ADwAwA==",
+        latency_ms=25.0,
+    )

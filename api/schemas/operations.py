@@ -278,7 +278,9 @@ class TriggerSchema(Schema):
 
 class JobSchema(Schema):
     id: int
-    kind: JobKind
+    kind: str = Field(
+        description=f"What the job does: {', '.join(kind.value for kind in JobKind)}. An open list: others may come."
+    )
     key: str
     flight: str = Field(description="Of one flight only one job is ever queued or running.")
     queue: Queue

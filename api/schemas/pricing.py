@@ -98,7 +98,9 @@ class QualitySchema(Schema):
     brightness: float
     contrast: float
     sharpness: float
-    flags: list[str] = Field(description="dark, too_dark, blurred, small")
+    flags: list[str] = Field(
+        description="dark, too_dark, blurred, small; while photos drift also bright, flat, harsh, unsharp, noisy, low_resolution"
+    )
 
 
 class ImageAnswerSchema(Schema):

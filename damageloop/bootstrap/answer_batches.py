@@ -8,9 +8,11 @@ from damageloop.adapters.batch_photos import FileBatchPhotos
 from damageloop.adapters.identifiers import time_ordered_id
 from damageloop.bootstrap.core import Core
 from damageloop.bootstrap.image_reader import make_image_reader
+from damageloop.bootstrap.production_photos import make_production_photos, offer_to
 from damageloop.domain.batch import Batch
 from damageloop.errors import ConflictError, NoChampionError
 from damageloop.ports import Detector
+from damageloop.services.monitoring.open_drift import OpenDrift
 from damageloop.services.serving.answer_batch import AnswerBatch
 from damageloop.services.serving.answer_damage import AnswerDamage
 from damageloop.services.serving.evidence_log import EvidenceLog
@@ -36,6 +38,10 @@ def make_answer_batch(core: Core, load_detector: LoadDetector) -> AnswerBatch:
             raise ConflictError(f"Batch {batch.batch_id} has no model version yet.")
         evidence = EvidenceLog(core.units)
         evidence.start()
+        open_drift = OpenDrift(core.units)
+        # Once: a batch is answered by one state of things.
+        open_drift.refresh()
+        photos = make_production_photos(core.settings, core.units, core.clock, lambda: core.params, lambda: None)
         answer_damage = AnswerDamage(
             champion=NoOther(),
             reader=make_image_reader(core.params),
@@ -44,6 +50,9 @@ def make_answer_batch(core: Core, load_detector: LoadDetector) -> AnswerBatch:
             new_id=time_ordered_id,
             params=core.params.serving,
             former_names=lambda: core.params.labels.former,
+            sampled=offer_to(photos),
+            drift=open_drift,
+            none_is_unsure=lambda: core.params.drift.response.none_is_unsure,
         )
         return SinglePhotos(answer_damage, _serving(core, load_detector, batch.model_version), batch.api_key_id)
 

@@ -33,6 +33,7 @@ from damageloop.bootstrap.estimates import Estimates
 from damageloop.bootstrap.image_reader import make_image_reader
 from damageloop.bootstrap.live_params import LiveParams
 from damageloop.bootstrap.model_review import make_model_review
+from damageloop.bootstrap.production_photos import make_production_photos, offer_to
 from damageloop.bootstrap.rounds import Rounds, make_rounds
 from damageloop.errors import DamageloopError
 from damageloop.params import Params, load_params
@@ -49,6 +50,9 @@ from damageloop.services.insight.status import ReadStatus
 from damageloop.services.loop.cancel_job import CancelJob, RetryJob
 from damageloop.services.loop.ledger import Ledger
 from damageloop.services.loop.triggers import Triggers
+from damageloop.services.monitoring.drift_status import DriftStatus
+from damageloop.services.monitoring.open_drift import OpenDrift
+from damageloop.services.monitoring.production_photos import ProductionPhotos
 from damageloop.services.reviews.note_review_event import NoteReviewEvent
 from damageloop.services.serving.answer_damage import AnswerDamage
 from damageloop.services.serving.batches import Batches
@@ -86,6 +90,9 @@ class ApiServices:
     answer_damage: AnswerDamage
     predictions: Predictions
     evidence: EvidenceLog
+    production_photos: ProductionPhotos
+    open_drift: OpenDrift
+    drift: DriftStatus
     idempotency: Idempotency
     batches: Batches
     value_vehicle: ValueVehicle
@@ -113,6 +120,8 @@ class ApiServices:
     def start(self) -> None:
         """Begin to follow promotions; returns at once."""
         self.evidence.start()
+        self.production_photos.start()
+        self.open_drift.start()
         self.predictions.start()
         self.champion.start()
 
@@ -121,6 +130,8 @@ class ApiServices:
         self.champion.close()
         self.predictions.close()
         self.evidence.close()
+        self.production_photos.close()
+        self.open_drift.close()
         self.close_nudge()
 
 
@@ -138,7 +149,20 @@ def build_api(settings: Settings) -> ApiServices:
     nudge, queue = BackgroundNudge(_loop_nudge(settings)), BackgroundQueue(_job_sender(settings))
     ledger = Ledger(units, queue, clock)
     evidence = EvidenceLog(units)
-    answer_damage = AnswerDamage(champion, reader, evidence, clock, time_ordered_id, params.serving, live.former_names)
+    open_drift = OpenDrift(units)
+    photos = make_production_photos(settings, units, clock, live, nudge)
+    answer_damage = AnswerDamage(
+        champion,
+        reader,
+        evidence,
+        clock,
+        time_ordered_id,
+        params.serving,
+        live.former_names,
+        offer_to(photos),
+        open_drift,
+        lambda: live().drift.response.none_is_unsure,
+    )
     return ApiServices(
         params=params,
         keys=Keys(units, clock, KeptKeyFile(Secrets(settings.secrets_dir))),
@@ -147,6 +171,9 @@ def build_api(settings: Settings) -> ApiServices:
         answer_damage=answer_damage,
         predictions=make_predictions(answer_damage, params),
         evidence=evidence,
+        production_photos=photos,
+        open_drift=open_drift,
+        drift=DriftStatus(units, ledger, clock, live),
         idempotency=Idempotency(units, clock, max(LEASE, timedelta(seconds=3 * params.serving.deadline_s))),
         batches=make_batches(settings, params, units, ledger, clock),
         value_vehicle=ValueVehicle(units, evidence, clock, live, params.serving),

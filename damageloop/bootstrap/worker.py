@@ -10,6 +10,7 @@ from typing import Any
 from damageloop.bootstrap.core import Core
 from damageloop.bootstrap.detectors import make_detector
 from damageloop.bootstrap.forgetting import make_core_batches, make_forget_everywhere, make_retention
+from damageloop.bootstrap.monitoring import make_respond_to_drift, make_take_in_production, make_watch_drift
 from damageloop.domain.job import JobKind, JobState
 from damageloop.domain.release import with_current_names
 from damageloop.ports import Detector, Handler, JobContext
@@ -31,6 +32,7 @@ from damageloop.services.models.promote import Promote
 from damageloop.services.models.register_base import FEATURE_VERSION
 from damageloop.services.models.sweep import RunSweep
 from damageloop.services.models.train_challenger import TrainChallenger
+from damageloop.services.monitoring.respond_to_drift import RespondToDrift
 from damageloop.services.reviews.find_label_errors import FindLabelErrors
 from damageloop.services.reviews.label_errors import LabelErrors
 from damageloop.services.reviews.receive_reviews import ReceiveReviews
@@ -76,6 +78,8 @@ class Worker:
             JobKind.FORGET: _late(self.forget_everywhere),
             JobKind.SECOND_OPINIONS: _late(self._second_opinions),
             JobKind.PREDICT_BATCH: _late(self._answer_batch),
+            JobKind.TAKE_IN_PRODUCTION: _late(lambda: make_take_in_production(self.core)),
+            JobKind.CHECK_DRIFT: _late(lambda: make_watch_drift(self.core)),
         }
 
     def receive_reviews(self) -> ReceiveReviews:
@@ -108,6 +112,9 @@ class Worker:
     def label_errors(self) -> LabelErrors:
         core = self.core
         return LabelErrors(core.units, RequestImages(core.units, core.clock), core.ledger, core.params)
+
+    def respond_to_drift(self) -> RespondToDrift:
+        return make_respond_to_drift(self.core)
 
     def forget_everywhere(self) -> ForgetEverywhere:
         return make_forget_everywhere(self.core)

@@ -7,6 +7,7 @@ import typer
 from damageloop.cli import (
     backup,
     data,
+    drift,
     evaluate,
     export,
     forget,
@@ -47,6 +48,7 @@ app.add_typer(rounds.image_app, name="images")
 snapshots.register(rounds.snapshot_app)
 app.add_typer(rounds.snapshot_app, name="snapshot")
 app.add_typer(sweep.app, name="sweep")
+app.add_typer(drift.app, name="drift")
 app.add_typer(triggers.app, name="triggers")
 app.add_typer(label_errors.app, name="label-errors")
 app.add_typer(labels.app, name="labels")

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from damageloop.domain.served_image import ServedImage
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -17,6 +19,7 @@ class Evidence:
             `precision`, `damage_prevalence`, and `photos`: for each image of the answer its `embedding` and, for each
             of its detections, its `features`, as `feature_text` writes them, or null.
         api_key_id: Who asked; None where nobody needed a key.
+        served: What is remembered of each decoded photo beside the answer.
     """
 
     request_id: str
@@ -24,3 +27,4 @@ class Evidence:
     content: Mapping[str, Any]
     api_key_id: int | None
     answered_at: datetime
+    served: tuple[ServedImage, ...] = ()

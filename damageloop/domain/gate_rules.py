@@ -25,7 +25,7 @@ class Slice(StrEnum):
     """On which part of the test images.
 
     `each_class` and `each_kind` stand for one rule for each class, and for each kind of photo: dark and bright,
-    imported and from production.
+    imported and from production. `drifted`: beyond the bounds of the newest drift event.
     """
 
     ALL = "all"
@@ -36,6 +36,7 @@ class Slice(StrEnum):
     BRIGHT = "bright"
     IMPORT = "import"
     PRODUCTION = "production"
+    DRIFTED = "drifted"
 
 
 KINDS = (Slice.DARK, Slice.BRIGHT, Slice.IMPORT, Slice.PRODUCTION)

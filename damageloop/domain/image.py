@@ -43,11 +43,14 @@ class ImageQuality:
         brightness: Mean luma, 0 to 255.
         contrast: Standard deviation of luma, 0 to 127.5.
         sharpness: Variance of the Laplacian of luma at a common size; higher is sharper.
+        noise: Standard deviation of the noise in luma at that size, estimated [immerkaer1996fast]; fine texture counts
+            too. None for images from before it was measured.
     """
 
     brightness: float
     contrast: float
     sharpness: float
+    noise: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,8 @@ class JobKind(StrEnum):
     SECOND_OPINIONS = "second_opinions"
     FORGET = "forget"
     PREDICT_BATCH = "predict_batch"
+    TAKE_IN_PRODUCTION = "take_in_production"
+    CHECK_DRIFT = "check_drift"
 
 
 QUEUE_OF_KIND = {
@@ -62,6 +64,8 @@ QUEUE_OF_KIND = {
     JobKind.FIND_LABEL_ERRORS: Queue.TRAINING,
     JobKind.EMBED_CROPS: Queue.INFERENCE,
     JobKind.PREDICT_BATCH: Queue.INFERENCE,
+    JobKind.TAKE_IN_PRODUCTION: Queue.MONITORING,
+    JobKind.CHECK_DRIFT: Queue.MONITORING,
 }
 
 

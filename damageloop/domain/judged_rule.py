@@ -21,12 +21,14 @@ _SLICES = {
     Slice.BRIGHT: " on bright photos",
     Slice.IMPORT: " on imported photos",
     Slice.PRODUCTION: " on photos from production",
+    Slice.DRIFTED: " on drifted photos",
 }
 _ADJECTIVES = {
     Slice.DARK: "dark ",
     Slice.BRIGHT: "bright ",
     Slice.IMPORT: "imported ",
     Slice.PRODUCTION: "production's ",
+    Slice.DRIFTED: "drifted ",
 }
 _UNITS = {Figure.PRECISION: "shown boxes", Figure.SPECIFICITY: "clean photos"}
 

@@ -22,6 +22,7 @@ from damageloop.domain.subset import Subset, SubsetQuery
 from damageloop.ports.data import DataRepository
 from damageloop.ports.jobs import JobRepository
 from damageloop.ports.models import ModelRepository, SnapshotRepository
+from damageloop.ports.monitoring import DriftRepository, ProductionPhotoRepository, ServedImageRepository
 from damageloop.ports.pricing import (
     BatchRepository,
     FeedbackRepository,
@@ -379,6 +380,9 @@ class UnitOfWork(Protocol):
     feedback: FeedbackRepository
     batches: BatchRepository
     data: DataRepository
+    served_images: ServedImageRepository
+    production_photos: ProductionPhotoRepository
+    drift: DriftRepository
 
     def __enter__(self) -> Self: ...
     def __exit__(

@@ -11,6 +11,7 @@ from typing import Any
 from damageloop.domain.audit import AuditEntry
 from damageloop.domain.evidence import Evidence
 from damageloop.domain.key import ApiKey, Scope
+from damageloop.domain.served_image import ServedImage
 from damageloop.errors import NotFoundError
 
 
@@ -98,12 +99,22 @@ class MemoryEvidence:
 
 
 @dataclass
+class MemoryServedImages:
+    rows: dict[tuple[str, int], ServedImage] = field(default_factory=dict)
+
+    def add_many(self, served: Sequence[ServedImage]) -> None:
+        for one in served:
+            self.rows.setdefault((one.request_id, one.position), one)
+
+
+@dataclass
 class MemoryUnits:
     """A `UnitOfWorkFactory` whose units share what they hold; nothing is ever rolled back."""
 
     keys: MemoryKeys = field(default_factory=MemoryKeys)
     audit: MemoryAudit = field(default_factory=MemoryAudit)
     evidence: MemoryEvidence = field(default_factory=MemoryEvidence)
+    served_images: MemoryServedImages = field(default_factory=MemoryServedImages)
     n_commits: int = 0
 
     def __call__(self, read_only: bool = False) -> Any:

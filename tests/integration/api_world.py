@@ -17,6 +17,7 @@ from damageloop.adapters.identifiers import time_ordered_id
 from damageloop.adapters.images import FsspecImageStore, ImageLimits
 from damageloop.adapters.maps import FileMapStore
 from damageloop.adapters.photos.thumbnail import shrink
+from damageloop.adapters.production_store import FileProductionStore
 from damageloop.adapters.releases import FolderReleaseStore
 from damageloop.bootstrap.api import ApiServices, make_predictions
 from damageloop.bootstrap.champions import make_champions
@@ -24,6 +25,7 @@ from damageloop.bootstrap.curation import make_curation
 from damageloop.bootstrap.estimates import make_estimates
 from damageloop.bootstrap.image_reader import make_image_reader
 from damageloop.bootstrap.model_review import make_model_review
+from damageloop.bootstrap.production_photos import offer_to
 from damageloop.bootstrap.rounds import make_rounds
 from damageloop.domain.key import Scope
 from damageloop.domain.promotion import PromotionReason
@@ -39,6 +41,9 @@ from damageloop.services.insight.status import ReadStatus
 from damageloop.services.loop.cancel_job import CancelJob, RetryJob
 from damageloop.services.loop.ledger import Ledger
 from damageloop.services.loop.triggers import Triggers
+from damageloop.services.monitoring.drift_status import DriftStatus
+from damageloop.services.monitoring.open_drift import OpenDrift
+from damageloop.services.monitoring.production_photos import ProductionPhotos
 from damageloop.services.reviews.note_review_event import NoteReviewEvent
 from damageloop.services.serving.answer_damage import AnswerDamage
 from damageloop.services.serving.batches import Batches
@@ -96,7 +101,21 @@ class ApiWorld:
         champion = ChampionLoader(self.units, self.releases, self._make_detector, poll_s=60.0)
         reader = make_image_reader(params)
         evidence = EvidenceLog(self.units)
-        answer_damage = AnswerDamage(champion, reader, evidence, self.clock, time_ordered_id, serving)
+        self.production_store = FileProductionStore(self.folder / "production")
+        open_drift = OpenDrift(self.units, poll_s=60.0)
+        production_photos = ProductionPhotos(
+            self.units, self.production_store, self.clock, lambda: self.params.production
+        )
+        answer_damage = AnswerDamage(
+            champion,
+            reader,
+            evidence,
+            self.clock,
+            time_ordered_id,
+            serving,
+            sampled=offer_to(production_photos),
+            drift=open_drift,
+        )
         self.services = ApiServices(
             params=params,
             keys=Keys(self.units, self.clock),
@@ -105,6 +124,9 @@ class ApiWorld:
             answer_damage=answer_damage,
             predictions=make_predictions(answer_damage, params),
             evidence=evidence,
+            production_photos=production_photos,
+            open_drift=open_drift,
+            drift=DriftStatus(self.units, ledger, self.clock, lambda: self.params),
             idempotency=Idempotency(self.units, self.clock),
             batches=Batches(self.units, self.batch_photos, ledger, self.clock, time_ordered_id, MAX_BATCH_IMAGES),
             value_vehicle=ValueVehicle(self.units, evidence, self.clock, lambda: self.params, serving),

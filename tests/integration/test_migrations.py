@@ -19,7 +19,7 @@ from tests.integration.filled_database import Content, content, fill, migrate_to
 
 DATABASES = BOTH
 # Of every release, oldest first.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 
 
 @pytest.fixture(name="url")

@@ -113,7 +113,7 @@ class _Fold:
             arguments["data"] = str(self._write_data_file(entries))
             if n_done:
                 arguments["model"] = arguments["resume"] = str(checkpoint.resolve())
-            trainer = LastWeightsTrainer(arguments)
+            trainer = LastWeightsTrainer(arguments, self._params.training.photometric)
             trainer.add_callback("on_train_batch_end", self._tell_batch)
             trainer.train()
         slim_weights(checkpoint, self._folder / "weights.pt")

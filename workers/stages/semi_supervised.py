@@ -21,11 +21,12 @@ import torch
 from torch import nn
 from ultralytics.data import build_dataloader
 from ultralytics.data.dataset import YOLODataset
+from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.utils.torch_utils import ModelEMA, autocast, unwrap_model
 
 from damageloop.adapters.engines.yolo import DetectionRules
 from damageloop.params import Params
-from damageloop.training_params import SemiSupervisedParams
+from damageloop.training_params import PhotometricParams, SemiSupervisedParams
 from workers.stages.pseudo_labels import (
     EpochCounts,
     Judgement,
@@ -53,9 +54,9 @@ def make_trainer(arguments: dict[str, Any], params: Params, unlabeled: Sequence[
     """
     semi = params.training.semi_supervised
     if not semi.enabled or not unlabeled:
-        return LastWeightsTrainer(arguments)
+        return LastWeightsTrainer(arguments, params.training.photometric)
     boxes = DetectionRules(semi.ambiguous_from, params.score.nms_iou, params.score.max_detections)
-    return SemiSupervisedTrainer(arguments, unlabeled, semi, boxes)
+    return SemiSupervisedTrainer(arguments, unlabeled, semi, boxes, params.training.photometric)
 
 
 class SemiSupervisedTrainer(LastWeightsTrainer):
@@ -69,9 +70,14 @@ class SemiSupervisedTrainer(LastWeightsTrainer):
     """
 
     def __init__(
-        self, overrides: dict[str, Any], unlabeled: Sequence[Path], semi: SemiSupervisedParams, boxes: DetectionRules
+        self,
+        overrides: dict[str, Any],
+        unlabeled: Sequence[Path],
+        semi: SemiSupervisedParams,
+        boxes: DetectionRules,
+        photometric: PhotometricParams | None = None,
     ) -> None:
-        super().__init__(overrides)
+        super().__init__(overrides, photometric)
         self.counts: list[EpochCounts] = []
         self._unlabeled = sorted(str(path) for path in unlabeled)
         self._semi = semi
@@ -103,7 +109,8 @@ class SemiSupervisedTrainer(LastWeightsTrainer):
     def _learn_from(self, batch: dict[str, Any]) -> None:
         precision = torch.bfloat16 if self.args.amp == "bf16" else self.amp
         with _statistics_kept(self.model), autocast(precision, device=self.device.type):
-            loss, _ = self.model(self.preprocess_batch(batch))
+            # As they are: what is drawn for the light of labeled images stays theirs.
+            loss, _ = self.model(DetectionTrainer.preprocess_batch(self, batch))
         self.scaler.scale(loss.sum() * self._semi.weight).backward()
 
     def _make_teacher(self) -> None:

@@ -10,6 +10,8 @@ import torch
 from ultralytics.models.yolo.detect import DetectionTrainer
 
 from damageloop.params import Params
+from damageloop.training_params import PhotometricParams
+from workers.stages.photometric import Photometric
 from workers.stages.stage import DATASET, all_threads
 
 
@@ -22,11 +24,19 @@ class LastWeightsTrainer(DetectionTrainer):
         checkpoint: The newest whole checkpoint. ultralytics writes `last.pt` in place, so a kill can halve it.
     """
 
-    def __init__(self, overrides: dict[str, Any]) -> None:
+    def __init__(self, overrides: dict[str, Any], photometric: PhotometricParams | None = None) -> None:
         super().__init__(overrides=overrides)
+        self._light = Photometric(photometric or PhotometricParams(), int(self.args.seed))
+        self.add_callback("on_train_epoch_start", lambda _: self._light.begin_epoch(self.epoch))
         self.checkpoint = checkpoint_of(Path(self.save_dir))
         # ultralytics leaves one core free, which on two cores is half of the machine.
         torch.set_num_threads(all_threads())
+
+    def preprocess_batch(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Return the batch as floats, some of its images as if taken in other light."""
+        prepared: dict[str, Any] = super().preprocess_batch(batch)
+        prepared["img"] = self._light(prepared["img"])
+        return prepared
 
     def epoch_figures(self) -> dict[str, float]:
         """Return what is to be logged of an epoch besides its losses: nothing."""

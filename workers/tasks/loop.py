@@ -24,6 +24,14 @@ def _read_reviews(worker: Worker) -> bool:
     return report is not None
 
 
+def _respond_to_drift(worker: Worker) -> None:
+    """Take the next step of an open drift event; what can't be done now is done at another turn."""
+    try:
+        worker.respond_to_drift().if_due()
+    except DamageloopError as exc:
+        logger.warning("the response to drift has to wait: %s", exc)
+
+
 def register(app: Celery) -> None:
     """Add the task to the application."""
 
@@ -34,6 +42,7 @@ def register(app: Celery) -> None:
         jobs = list(worker.advance_loop()().jobs)
         if _read_reviews(worker):
             jobs += worker.advance_loop()().jobs
+        _respond_to_drift(worker)
         return [job.key for job in jobs]
 
     @app.task(name="damageloop.align_registry")

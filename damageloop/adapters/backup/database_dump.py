@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from damageloop.adapters.backup.file_copies import copy_sqlite
 from damageloop.adapters.commands import run_command
-from damageloop.adapters.database import gallery_tables, pricing_tables, record_tables, tables
+from damageloop.adapters.database import gallery_tables, monitoring_tables, pricing_tables, record_tables, tables
 from damageloop.adapters.database.base import Base
 from damageloop.adapters.database.migrate import sqlite_file
 from damageloop.adapters.database.unit_of_work import make_engine, reading
@@ -23,7 +23,7 @@ from damageloop.domain.backup import POSTGRESQL, SQLITE
 from damageloop.errors import ConflictError, UnavailableError
 
 # Imported for what they add to the metadata.
-_ = (gallery_tables, pricing_tables, record_tables, tables)
+_ = (gallery_tables, monitoring_tables, pricing_tables, record_tables, tables)
 DUMP_FILES = {SQLITE: "damageloop.sqlite", POSTGRESQL: "damageloop.sql"}
 _DEBIAN = Path("/usr/lib/postgresql")
 _TIMEOUT_S = 4 * 3600.0

@@ -36,6 +36,7 @@ class ImageRow(Base):
     brightness: Mapped[float]
     contrast: Mapped[float]
     sharpness: Mapped[float]
+    noise: Mapped[float | None]
     perceptual_hash: Mapped[str] = mapped_column(String(16))
     vehicle: Mapped[str] = mapped_column(String(255), index=True)
     # The vehicle joined with near-duplicates: named after its oldest vehicle, the unit of splits and of rounds.

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from damageloop.adapters.database.repositories.batches import SqlBatches
 from damageloop.adapters.database.repositories.changes import CLOCK
 from damageloop.adapters.database.repositories.data import SqlData
+from damageloop.adapters.database.repositories.drift import SqlDrift
 from damageloop.adapters.database.repositories.feedback import SqlFeedback
 from damageloop.adapters.database.repositories.gallery import SqlGallery
 from damageloop.adapters.database.repositories.idempotency import SqlIdempotency
@@ -33,6 +34,7 @@ from damageloop.adapters.database.repositories.records import (
 )
 from damageloop.adapters.database.repositories.reviews import SqlAnnotations, SqlInbox
 from damageloop.adapters.database.repositories.rounds import SqlRounds
+from damageloop.adapters.database.repositories.served_images import SqlProductionPhotos, SqlServedImages
 from damageloop.adapters.database.repositories.subsets import SqlSubsets
 from damageloop.adapters.database.repositories.valuations import SqlValuations
 from damageloop.errors import InvalidInputError, UnavailableError
@@ -40,6 +42,7 @@ from damageloop.ports import Clock
 from damageloop.ports.data import DataRepository
 from damageloop.ports.jobs import JobRepository
 from damageloop.ports.models import ModelRepository, SnapshotRepository
+from damageloop.ports.monitoring import DriftRepository, ProductionPhotoRepository, ServedImageRepository
 from damageloop.ports.persistence import (
     EvidenceRepository,
     FactRepository,
@@ -167,6 +170,9 @@ class SqlUnitOfWork:
     feedback: FeedbackRepository
     batches: BatchRepository
     data: DataRepository
+    served_images: ServedImageRepository
+    production_photos: ProductionPhotoRepository
+    drift: DriftRepository
 
     def __init__(self, engine: Engine, clock: Clock, read_only: bool = False) -> None:
         self._engine = reading(engine) if read_only else engine
@@ -201,6 +207,9 @@ class SqlUnitOfWork:
         self.feedback = SqlFeedback(session)
         self.batches = SqlBatches(session)
         self.data = SqlData(session)
+        self.served_images = SqlServedImages(session)
+        self.production_photos = SqlProductionPhotos(session)
+        self.drift = SqlDrift(session)
         return self
 
     def __exit__(

@@ -71,6 +71,7 @@ class IngestImages:
         truths: Mapping[str, ImportedTruth],
         progress: Progress = lambda done, total: None,
         is_dry_run: bool = False,
+        origin: Origin = Origin.IMPORT,
     ) -> IngestReport:
         """Import the files and return what happened to each.
 
@@ -80,6 +81,7 @@ class IngestImages:
             truths: Reviewed annotations of origin `import` by file name; photos not named here get none.
             progress: Told (done, total) now and then.
             is_dry_run: Decode and check, write nothing.
+            origin: Where the files come from.
 
         Raises:
             InvalidInputError: If a truth names a class that params.yaml does not have, or if two files share a name
@@ -97,7 +99,7 @@ class IngestImages:
             with self.units() as work:
                 hashes.refresh(work.images.hashes_after(hashes.newest_id))
                 for file in looked:
-                    self._take(work, file, vehicles, report, hashes)
+                    self._take(work, file, vehicles, report, hashes, origin)
                 is_last = start + COMMIT_EVERY >= len(files)
                 work.facts.set(IMPORT_BEAT, None if is_last else self.clock.now().isoformat())
                 if is_dry_run:
@@ -148,6 +150,7 @@ class IngestImages:
         vehicles: Mapping[str, str],
         report: IngestReport,
         hashes: HashIndex,
+        origin: Origin,
     ) -> None:
         if isinstance(file, _Refused):
             # Of a forgotten photo not even the name is kept.
@@ -157,14 +160,20 @@ class IngestImages:
             return
         # The same picture with other metadata is the same stored image: it must not enter a second split.
         known = work.images.by_source_sha256(file.stored.source_sha256) or work.images.by_sha256(file.stored.sha256)
-        image = known or self._add(work, file, vehicles, report, hashes)
+        image = known or self._add(work, file, vehicles, report, hashes, origin)
         report.accepted += known is None
         report.known += known is not None
         if file.boxes is not None:
             report.annotated += self._annotate(work, image, file.boxes)
 
     def _add(
-        self, work: UnitOfWork, file: _Sound, vehicles: Mapping[str, str], report: IngestReport, hashes: HashIndex
+        self,
+        work: UnitOfWork,
+        file: _Sound,
+        vehicles: Mapping[str, str],
+        report: IngestReport,
+        hashes: HashIndex,
+        origin: Origin,
     ) -> Image:
         """Add the image to its vehicle's group, joined with those of its near-duplicates."""
         name, stored = file.path.name, file.stored
@@ -176,10 +185,10 @@ class IngestImages:
         if own or others:
             join = join_groups(work, {*others, *([own] if own else [])})
             report.excluded += len(join.excluded)
-            image = work.images.add(stored, name, vehicle, join.split, Origin.IMPORT, join.group)
+            image = work.images.add(stored, name, vehicle, join.split, origin, join.group)
         else:
             split = split_of_group(vehicle, self.params.split.seed, self.params.split.shares)
-            image = work.images.add(stored, name, vehicle, split, Origin.IMPORT)
+            image = work.images.add(stored, name, vehicle, split, origin)
         hashes.add(ImageHash(image.id, stored.perceptual_hash, stored.quality))
         return image
 

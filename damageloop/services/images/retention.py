@@ -32,6 +32,8 @@ class RetentionReport:
     valuations: int = 0
     idempotent_requests: int = 0
     batches: int = 0
+    served_images: int = 0
+    production_photos: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ class ApplyRetention:
             images=self._forgotten(days.unlabeled_days, is_dry_run),
             valuations=self._expired(_days(days.evidence_days), _expire_valuations, is_dry_run),
             idempotent_requests=self._expired(_hours(days.idempotency_hours), _expire_idempotency, is_dry_run),
+            served_images=self._expired(_days(days.served_days), _expire_served, is_dry_run),
+            production_photos=self._expired(_days(days.served_days), _expire_production, is_dry_run),
             batches=self._batches(_days(days.batches_days), is_dry_run),
         )
         counts = asdict(report)
@@ -119,6 +123,14 @@ def _expire_valuations(work: UnitOfWork, before: datetime, limit: int, is_dry_ru
 
 def _expire_idempotency(work: UnitOfWork, before: datetime, limit: int, is_dry_run: bool) -> int:
     return work.idempotency.expire(before, limit, is_dry_run)
+
+
+def _expire_served(work: UnitOfWork, before: datetime, limit: int, is_dry_run: bool) -> int:
+    return work.served_images.expire(before, limit, is_dry_run)
+
+
+def _expire_production(work: UnitOfWork, before: datetime, limit: int, is_dry_run: bool) -> int:
+    return work.production_photos.expire(before, limit, is_dry_run)
 
 
 def _expire_evidence(work: UnitOfWork, before: datetime, limit: int, is_dry_run: bool) -> int:

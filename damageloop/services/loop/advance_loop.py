@@ -25,6 +25,7 @@ from damageloop.services.images.score_pool import compares_views
 from damageloop.services.insight.status import note_turn
 from damageloop.services.loop.ledger import Ledger
 from damageloop.services.loop.plan_loop import LoopState, OpenRoundState, Plan, plan_loop
+from damageloop.services.loop.plan_watching import read_watch
 from damageloop.services.loop.read_triggers import read_triggers, record_triggers
 from damageloop.services.models.align_registry import REGISTRY_PROBLEM
 from damageloop.services.models.plan_following import followed_promotion, key_of
@@ -136,6 +137,7 @@ class AdvanceLoop:
                 seen.n_to_forget, _ended_at(seen.latest_jobs.get(FORGET_KEY)), self.clock.now()
             ),
             params_hash=params.hash(),
+            watch=read_watch(work, params, champion, self.clock.now()),
             triggers=read_triggers(work, params, newest, seen.key, self.clock.now()),
         )
 

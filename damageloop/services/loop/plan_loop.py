@@ -21,6 +21,7 @@ from damageloop.services.loop.plan_triggers import (
     wished_training,
     wishes_snapshot,
 )
+from damageloop.services.loop.plan_watching import WatchState, plan_watching
 from damageloop.services.models.plan_following import FollowedPromotion, plan_following
 
 
@@ -119,6 +120,7 @@ class LoopState:
     registry_problem: str | None = None
     params_hash: str = ""
     triggers: TriggerState = field(default_factory=TriggerState)
+    watch: WatchState = field(default_factory=WatchState)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,7 @@ def plan_loop(state: LoopState) -> Plan:
         return Plan((), ("photos: import some with `damageloop import FOLDER`",))
     jobs: list[JobRequest] = []
     waiting: list[str] = []
-    for step in (_forgetting, _scoring, _promotion, _renewal, _rounds, _snapshot, _training, _following):
+    for step in (_forgetting, _scoring, _promotion, _renewal, _rounds, _snapshot, _training, _following, _watching):
         due, words = step(state)
         jobs += due
         waiting += words
@@ -230,6 +232,12 @@ def _following(state: LoopState) -> _Step:
     told = (state.unproven, state.outdated_decision, state.registry_problem)
     people = [f"a person: {text}" for text in told if text]
     return jobs, waiting + people
+
+
+def _watching(state: LoopState) -> _Step:
+    """Take in what production kept, and look for drift; nothing of the loop waits for that."""
+    words = state.watch.event_words
+    return plan_watching(state.watch), [words] if words else []
 
 
 def _renewal(state: LoopState) -> _Step:

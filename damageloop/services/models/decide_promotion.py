@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from damageloop.domain.annotation import LabeledBox
+from damageloop.domain.drift.bounds import DriftBounds
 from damageloop.domain.evaluation import ImageEvaluation, evaluate_image
 from damageloop.domain.gate import GateDecision, decide
+from damageloop.domain.gate_rules import Slice
 from damageloop.domain.holdout import slices_of, truth_hash
 from damageloop.domain.image import Image
 from damageloop.domain.labels import FormerNames
@@ -120,7 +122,16 @@ class DecidePromotion:
             self._thresholds(challenger),
             old,
             self._thresholds(champion) if champion else None,
-            slices_of(photos, self.params.serving.dark_brightness),
+            {**slices_of(photos, self.params.serving.dark_brightness), Slice.DRIFTED: self._drifted(test)},
+        )
+
+    def _drifted(self, test: _TestSet) -> frozenset[str]:
+        """Return the test images that are like the photos of the newest drift event, open or resolved."""
+        with self.units(read_only=True) as work:
+            events = work.drift.events(1)
+        bounds = DriftBounds(events[0].bounds if events else {})
+        return frozenset(
+            name for name, image in test.images.items() if bounds.affects(image.size_wh, image.stored.quality)
         )
 
     def _thresholds(self, version: int) -> Mapping[str, float]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
+from time import perf_counter
 from typing import Any
 
 from damageloop.domain import feature_text
 from damageloop.domain.answer import DamageAnswer, DamageFound, FileError, ImageAnswer, answer_to_json, image_to_json
+from damageloop.domain.drift.bounds import DriftBounds
 from damageloop.domain.evidence import Evidence
 from damageloop.domain.labels import FormerNames
 from damageloop.domain.outcome import (
@@ -21,6 +24,7 @@ from damageloop.domain.outcome import (
     request_outcome,
 )
 from damageloop.domain.prediction import Detection, DetectorAnswer, current_detections
+from damageloop.domain.served_image import ServedImage, reduced
 from damageloop.domain.severity import area_share
 from damageloop.errors import InvalidImageError, InvalidInputError
 from damageloop.ports import Clock, ImageReader
@@ -28,6 +32,11 @@ from damageloop.services.serving.evidence_log import EvidenceLog
 from damageloop.services.serving.serving_champion import ChampionSource, Serving
 from damageloop.services.serving.valuation_rules import severity_rules
 from damageloop.serving_params import ServingParams
+
+
+def no_drift() -> DriftBounds:
+    """Return bounds that no photo is beyond."""
+    return DriftBounds({})
 
 
 class NoReadableImageError(InvalidInputError):
@@ -53,19 +62,29 @@ class PhotoSeen:
     Attributes:
         embedding: Of the photo, as `feature_text` writes it; None where the model did not look at it.
         features: The same of each detection in the answer; None where the model gives none.
+        reduced: The embedding, reduced for the watch over drift.
+        top_score: Highest class score of any anchor.
+        latency_ms: What decoding and looking took.
+        content: The file as it was sent.
     """
 
     answer: ImageAnswer
     sha256: str
     embedding: str | None = None
     features: tuple[str | None, ...] = ()
+    reduced: str | None = None
+    top_score: float | None = None
+    latency_ms: float = 0.0
+    content: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerDamage:
     """Answers and remembers the evidence, so that the same answer can be given again. Safe to call from threads.
 
-    `former_names` returns what classes were called before: a model goes on under the names of now.
+    `former_names` returns what classes were called before: a model goes on under the names of now. `sampled` is told
+    each answered request, by its id and vehicle, with its photos, some of which it may keep. `drift` returns the bounds
+    of the open drift event: photos beyond them say so by flags, and with `none_is_unsure` are never answered "None".
     """
 
     champion: ChampionSource
@@ -75,6 +94,9 @@ class AnswerDamage:
     new_id: Callable[[], str]
     params: ServingParams
     former_names: Callable[[], FormerNames] = FormerNames
+    sampled: Callable[[str, str | None, Sequence[PhotoSeen]], None] | None = None
+    drift: Callable[[], DriftBounds] = no_drift
+    none_is_unsure: Callable[[], bool] = lambda: True
 
     def __call__(self, files: Sequence[tuple[str, bytes]], vehicle_id: str | None = None) -> dict[str, Any]:
         """Return the answer to photos of one car, given as (filename, content), as `answer_to_json` writes it.
@@ -100,6 +122,11 @@ class AnswerDamage:
 
     def look_at(self, serving: Serving, filename: str, content: bytes) -> PhotoSeen:
         """Return what one photo shows; one that can't be decoded has an error instead."""
+        began = perf_counter()
+        seen = self._seen(serving, filename, content)
+        return replace(seen, latency_ms=(perf_counter() - began) * 1000.0, content=content)
+
+    def _seen(self, serving: Serving, filename: str, content: bytes) -> PhotoSeen:
         sha256 = hashlib.sha256(content).hexdigest()
         try:
             photo = self.reader.read(content, serving.manifest.image_size)
@@ -113,8 +140,14 @@ class AnswerDamage:
         seen = serving.detector.detect(photo.pixels, size_wh)
         damages, features = self._damages(serving, seen, size_wh)
         outcome, probability = image_outcome(len(damages), seen.top_score, serving.manifest.none_calibration, rules)
+        drifted = self.drift().flags(size_wh, quality)
+        if drifted and outcome is Outcome.NONE and self.none_is_unsure():
+            # What such photos with nothing in sight are worth was never measured.
+            outcome = Outcome.UNSURE
+        flags = (*flags, *(flag for flag in drifted if flag not in flags))
         answer = ImageAnswer(filename, size_wh, outcome, probability, quality, flags, damages)
-        return PhotoSeen(answer, sha256, feature_text.encode(seen.embedding), features)
+        kept, small = feature_text.encode(seen.embedding), feature_text.encode(reduced(seen.embedding))
+        return PhotoSeen(answer, sha256, kept, features, small, seen.top_score)
 
     def sum_up(
         self,
@@ -137,7 +170,10 @@ class AnswerDamage:
         outcome, probability = request_outcome([o for o, _ in decoded], [p for _, p in decoded])
         answer = DamageAnswer(self.new_id(), version, outcome, probability, images, serving.since)
         content = self._content(serving, answer_to_json(answer), photos, vehicle_id)
-        self.evidence.add(Evidence(answer.request_id, version, content, api_key_id, now))
+        served = _served(answer, photos, api_key_id, now)
+        self.evidence.add(Evidence(answer.request_id, version, content, api_key_id, now, served))
+        if self.sampled is not None:
+            self.sampled(answer.request_id, vehicle_id, photos)
         given: dict[str, Any] = content["answer"]
         return given
 
@@ -179,6 +215,33 @@ class AnswerDamage:
             "damage_prevalence": self.params.damage_prevalence,
             "photos": [{"embedding": photo.embedding, "features": list(photo.features)} for photo in photos],
         }
+
+
+def _served(
+    answer: DamageAnswer, photos: Sequence[PhotoSeen], api_key_id: int | None, now: datetime
+) -> tuple[ServedImage, ...]:
+    """Return what is remembered of the decoded photos."""
+    return tuple(
+        ServedImage(
+            request_id=answer.request_id,
+            position=position,
+            answered_at=now,
+            model_version=answer.model_version,
+            api_key_id=api_key_id,
+            sha256=photo.sha256,
+            size_wh=seen.size_wh,
+            quality=seen.quality,
+            flags=seen.flags,
+            outcome=seen.outcome,
+            none_probability=seen.none_probability,
+            top_score=photo.top_score,
+            confidences=tuple((found.damage_class, found.confidence) for found in seen.detections),
+            embedding=photo.reduced,
+            latency_ms=photo.latency_ms,
+        )
+        for position, photo in enumerate(photos)
+        if (seen := photo.answer).size_wh is not None and seen.quality is not None and seen.outcome is not None
+    )
 
 
 def outcome_rules(params: ServingParams) -> OutcomeRules:

@@ -150,4 +150,5 @@ class EvidenceLog:
     def _write(self, batch: Sequence[Evidence]) -> None:
         with self._units() as work:
             work.evidence.add_many(batch)
+            work.served_images.add_many([served for evidence in batch for served in evidence.served])
             work.commit()

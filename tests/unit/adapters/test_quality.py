@@ -21,3 +21,16 @@ def test_sharpness_is_the_variance_of_the_laplacian_at_512_px(shape: tuple[int, 
     assert quality.sharpness == pytest.approx(cv2.Laplacian(small, cv2.CV_64F).var(), rel=1e-3)
     assert quality.brightness == pytest.approx(luma.mean())
     assert quality.contrast == pytest.approx(luma.std())
+
+
+@pytest.mark.parametrize("deviation", [2.0, 5.0, 10.0])
+def test_noise_is_its_deviation_whatever_slopes_the_photo_has(deviation: float) -> None:
+    rng = np.random.default_rng(1)
+    slope = np.linspace(60.0, 180.0, 512)[None, :] + np.linspace(-20.0, 20.0, 384)[:, None]
+    luma = np.clip(slope + rng.normal(0.0, deviation, slope.shape), 0, 255).astype(np.uint8)
+    quality = measure_quality(np.repeat(luma[:, :, None], 3, axis=2))
+    assert quality.noise == pytest.approx(deviation, rel=0.05)
+
+
+def test_an_even_photo_has_no_noise() -> None:
+    assert measure_quality(np.full((384, 512, 3), 90, dtype=np.uint8)).noise == 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from damageloop.domain import feature_text
+from damageloop.domain.drift.bounds import DriftBounds
 from damageloop.domain.geometry import Box
 from damageloop.domain.image import ImageQuality
 from damageloop.domain.outcome import NoneCalibration
@@ -229,3 +230,24 @@ def test_a_model_without_box_features_leaves_them_open() -> None:
 def test_an_unknown_request_is_not_found() -> None:
     with pytest.raises(NotFoundError):
         make_answer_damage(FakeDetector()).again("nothing")
+
+
+def drifted(bounds: DriftBounds, *, none_is_unsure: bool = True) -> AnswerDamage:
+    found = make_answer_damage(FakeDetector(top_score=0.01))
+    return replace(found, drift=lambda: bounds, none_is_unsure=lambda: none_is_unsure)
+
+
+def test_a_photo_beyond_the_bounds_of_an_event_says_so_and_is_never_none() -> None:
+    plain = drifted(DriftBounds({}))([("a.jpg", GOOD)])["images"][0]
+    assert (plain["outcome"], plain["quality"]["flags"]) == ("none", [])
+    darker = DriftBounds({"brightness": (130.0, None)})
+    answer = drifted(darker)([("a.jpg", GOOD)])["images"][0]
+    assert (answer["outcome"], answer["quality"]["flags"]) == ("unsure", ["dark"])
+    kept = drifted(darker, none_is_unsure=False)([("a.jpg", GOOD)])["images"][0]
+    assert (kept["outcome"], kept["quality"]["flags"]) == ("none", ["dark"])
+
+
+def test_damage_beyond_the_bounds_stays_damage_and_a_flag_is_told_once() -> None:
+    found = make_answer_damage(FakeDetector(detections=[dent(0.9)]))
+    answer = replace(found, drift=lambda: DriftBounds({"brightness": (130.0, None)}))([("a.jpg", DARK)])["images"][0]
+    assert (answer["outcome"], answer["quality"]["flags"]) == ("damaged", ["dark"])

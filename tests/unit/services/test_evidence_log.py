@@ -14,6 +14,7 @@ from damageloop.domain.evidence import Evidence
 from damageloop.errors import NotFoundError, UnavailableError
 from damageloop.services.serving import evidence_log
 from damageloop.services.serving.evidence_log import EvidenceLog
+from tests.fakes.memory_units import MemoryServedImages
 
 LONG_S = 5.0
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -44,6 +45,10 @@ class Database:
 
     def __exit__(self, *_: object) -> None:
         pass
+
+    @property
+    def served_images(self) -> MemoryServedImages:
+        return MemoryServedImages()
 
     @property
     def evidence(self) -> Database:

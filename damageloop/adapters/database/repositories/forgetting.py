@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from damageloop.adapters.database.base import CHUNK
 from damageloop.adapters.database.gallery_tables import PredictionClassRow
+from damageloop.adapters.database.monitoring_tables import ServedImageRow
 from damageloop.adapters.database.pricing_tables import BatchItemRow
 from damageloop.adapters.database.record_tables import SecondOpinionRow
 from damageloop.adapters.database.repositories.changes import next_change
@@ -60,6 +61,9 @@ def _forget_answers(session: Session, sources: Sequence[str]) -> None:
     found = [request_id for request_id, hashes in session.execute(query) if not set(sources).isdisjoint(hashes or ())]
     for start in range(0, len(found), CHUNK):
         session.execute(delete(EvidenceRow).where(EvidenceRow.request_id.in_(found[start : start + CHUNK])))
+    for start in range(0, len(sources), CHUNK):
+        part = sources[start : start + CHUNK]
+        session.execute(delete(ServedImageRow).where(ServedImageRow.sha256.in_(part)))
     lines = update(BatchItemRow).where(BatchItemRow.sha256.in_(sources), BatchItemRow.is_answered)
     session.execute(lines.values(filename=FORGOTTEN_NAME, answer=_FORGOTTEN_LINE))
 
@@ -95,6 +99,7 @@ def _empty_images(session: Session, rows: Sequence[ImageRow]) -> None:
         row.vehicle = row.group_key = forgotten_key(row.id)
         row.perceptual_hash = _NO_HASH
         row.brightness = row.contrast = row.sharpness = 0.0
+        row.noise = None
         row.n_bytes = 0
         row.sequence = next_change(session)
         session.flush()

@@ -65,6 +65,7 @@ class SqlImages:
             brightness=quality.brightness,
             contrast=quality.contrast,
             sharpness=quality.sharpness,
+            noise=quality.noise,
             perceptual_hash=stored.perceptual_hash,
             vehicle=vehicle,
             group_key=group or vehicle,
@@ -218,7 +219,7 @@ def to_image(row: ImageRow) -> Image:
         width=row.width,
         height=row.height,
         n_bytes=row.n_bytes,
-        quality=ImageQuality(row.brightness, row.contrast, row.sharpness),
+        quality=ImageQuality(row.brightness, row.contrast, row.sharpness, row.noise),
         perceptual_hash=row.perceptual_hash,
     )
     return Image(

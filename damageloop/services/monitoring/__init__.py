@@ -1,0 +1,1 @@
+"""Watching the champion in production: what is kept of it, when it drifts, and what is done about that."""
