@@ -99,7 +99,8 @@ class QualitySchema(Schema):
     contrast: float
     sharpness: float
     flags: list[str] = Field(
-        description="dark, too_dark, blurred, small; while photos drift also bright, flat, harsh, unsharp, noisy, low_resolution"
+        description="dark, too_dark, blurred, small; while photos drift also bright, flat, harsh, unsharp, noisy and "
+        "low_resolution."
     )
 
 
