@@ -64,16 +64,18 @@ def check(as_json: JsonOption = False) -> None:
 def reference(
     served: Annotated[int | None, typer.Option(min=1, help="Take the first so many photos that were served.")] = None,
     random: Annotated[bool, typer.Option(help="Take random images of the pool again, as at the start.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Say what photos should be like: the first ones that the champion answered, or random ones of the pool."""
     if (served is None) is not random:
         raise typer.BadParameter("Say either --served N or --random.")
-    if served is None:
-        _status().use_random_reference(_BY)
+    chosen = _status().use_random_reference(_BY) if served is None else _status().confirm_reference(served, _BY)
+    if as_json:
+        print_json({"kind": chosen.kind, "n_images": chosen.n_images})
+    elif served is None:
         say("Photos are compared with random images of the pool again.")
-        return
-    _status().confirm_reference(served, _BY)
-    say(f"Photos are compared with the first {served} that the champion answered.")
+    else:
+        say(f"Photos are compared with the first {served} that the champion answered.")
 
 
 def _print(report: DriftReport) -> None:

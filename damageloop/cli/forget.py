@@ -63,8 +63,8 @@ def apply(
     verb = "would go" if dry_run else "went"
     say(
         f"{report.evidence} answers, {report.valuations} valuations, {report.idempotent_requests} idempotency keys, "
-        f"{report.batches} batches, {report.inbox} events, {report.jobs} jobs and {report.images} photos that nobody "
-        f"annotated {verb}."
+        f"{report.batches} batches, numbers of {report.served_images} served photos, {report.inbox} events, "
+        f"{report.jobs} jobs and {report.images} photos that nobody annotated {verb}."
     )
 
 

@@ -99,6 +99,7 @@ def test_retention_counts_before_it_removes(params_file: Path) -> None:
     assert params_file.exists()
     counted = run_json("retention", "apply", "--dry-run")
     kinds = ("evidence", "inbox", "jobs", "images", "valuations", "idempotent_requests", "batches")
+    kinds += ("served_images", "production_photos")
     assert counted == {**dict.fromkeys(kinds, 0), "is_dry_run": True}
 
 
