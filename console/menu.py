@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from console.pages import data, errors, jobs, models, overview, queue, settings, try_it
+from console.pages import data, drift, errors, jobs, models, overview, queue, settings, try_it
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ PAGES = (
     MenuPage("Models", "models", ":material/compare_arrows:", models.show),
     MenuPage("Data", "data", ":material/database:", data.show),
     MenuPage("Errors", "errors", ":material/rule:", errors.show),
+    MenuPage("Drift", "drift", ":material/wb_twilight:", drift.show),
     MenuPage("Jobs", "jobs", ":material/work_history:", jobs.show),
     MenuPage("Try it", "try_it", ":material/add_a_photo:", try_it.show),
     MenuPage("Settings", "settings", ":material/settings:", settings.show),

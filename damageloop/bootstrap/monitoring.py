@@ -10,8 +10,11 @@ from damageloop.bootstrap.core import Core
 from damageloop.ports import FeatureStore
 from damageloop.ports.monitoring import DriftComparison
 from damageloop.services.images.ingest_images import IngestImages
+from damageloop.services.images.request_images import RequestImages
 from damageloop.services.loop.triggers import Triggers
 from damageloop.services.monitoring.drift_reference import ReadReference
+from damageloop.services.monitoring.expected_performance import ExpectedPerformance
+from damageloop.services.monitoring.follow_feedback import FollowFeedback
 from damageloop.services.monitoring.measure_again import MeasureAgain
 from damageloop.services.monitoring.respond_to_drift import RespondToDrift
 from damageloop.services.monitoring.take_in_production import TakeInProduction
@@ -32,13 +35,19 @@ def make_watch_drift(core: Core) -> WatchDrift:
         return EvidentlyComparison()
 
     reference = ReadReference(features, core.releases, core.params)
-    return WatchDrift(core.units, reference, comparison, core.clock, core.params)
+    expect = ExpectedPerformance(core.releases, core.params)
+    return WatchDrift(core.units, reference, comparison, core.clock, core.params, expect)
 
 
 def make_take_in_production(core: Core) -> TakeInProduction:
     """Return the handler of jobs of kind TAKE_IN_PRODUCTION."""
     ingest = IngestImages(core.units, core.images, core.clock, core.params)
     return TakeInProduction(core.units, FileProductionStore(core.settings.production_store), ingest, core.clock)
+
+
+def make_follow_feedback(core: Core) -> FollowFeedback:
+    """Return what puts remarked photos before annotators."""
+    return FollowFeedback(core.units, RequestImages(core.units, core.clock))
 
 
 def make_respond_to_drift(core: Core) -> RespondToDrift:

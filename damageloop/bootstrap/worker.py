@@ -10,7 +10,12 @@ from typing import Any
 from damageloop.bootstrap.core import Core
 from damageloop.bootstrap.detectors import make_detector
 from damageloop.bootstrap.forgetting import make_core_batches, make_forget_everywhere, make_retention
-from damageloop.bootstrap.monitoring import make_respond_to_drift, make_take_in_production, make_watch_drift
+from damageloop.bootstrap.monitoring import (
+    make_follow_feedback,
+    make_respond_to_drift,
+    make_take_in_production,
+    make_watch_drift,
+)
 from damageloop.domain.job import JobKind, JobState
 from damageloop.domain.release import with_current_names
 from damageloop.ports import Detector, Handler, JobContext
@@ -32,6 +37,7 @@ from damageloop.services.models.promote import Promote
 from damageloop.services.models.register_base import FEATURE_VERSION
 from damageloop.services.models.sweep import RunSweep
 from damageloop.services.models.train_challenger import TrainChallenger
+from damageloop.services.monitoring.follow_feedback import FollowFeedback
 from damageloop.services.monitoring.respond_to_drift import RespondToDrift
 from damageloop.services.reviews.find_label_errors import FindLabelErrors
 from damageloop.services.reviews.label_errors import LabelErrors
@@ -112,6 +118,9 @@ class Worker:
     def label_errors(self) -> LabelErrors:
         core = self.core
         return LabelErrors(core.units, RequestImages(core.units, core.clock), core.ledger, core.params)
+
+    def follow_feedback(self) -> FollowFeedback:
+        return make_follow_feedback(self.core)
 
     def respond_to_drift(self) -> RespondToDrift:
         return make_respond_to_drift(self.core)

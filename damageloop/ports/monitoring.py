@@ -56,6 +56,9 @@ class ProductionPhotoRepository(Protocol):
 
     def newest_waiting(self) -> ProductionPhoto | None: ...
     def n_waiting(self) -> int: ...
+    def is_waiting(self, request_id: str) -> bool:
+        """Tell whether photos of a request are still on their way into the pool."""
+
     def n_kept_since(self, moment: datetime) -> int: ...
     def taken_in(self, photo: ProductionPhoto, image_id: int | None, error: str | None, now: datetime) -> None:
         """Write down which image it is, or why it is none."""

@@ -65,6 +65,9 @@ class FeedbackRepository(Protocol):
     def page(self, limit: int, after: int | None) -> list[Feedback]:
         """Return at most `limit` remarks, oldest first, that came after the one with this id."""
 
+    def counts_by_version(self) -> dict[int, dict[str, int]]:
+        """Return how often each kind of remark was made about each version."""
+
 
 class BatchRepository(Protocol):
     """Batches and their photos."""

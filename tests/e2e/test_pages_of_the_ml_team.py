@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.e2e.console_browser import Scheme, browser, go_to, log_in, open_console, page_test, wait_until_drawn
 from tests.e2e.platform_under_test import PlatformUnderTest
 
-TITLES = ("Overview", "Queue", "Models", "Data", "Errors", "Jobs", "Try it", "Settings")
+TITLES = ("Overview", "Queue", "Models", "Data", "Errors", "Drift", "Jobs", "Try it", "Settings")
 
 
 @pytest.fixture(scope="module", name="chromium")

@@ -225,6 +225,19 @@ def test_quarantine_and_snapshots_are_the_api_s(page: Page, live: PlatformUnderT
     expect(cells.nth(3)).to_have_text(str(sum(sum(part["boxes"].values()) for part in newest["counts"].values())))
 
 
+def test_the_page_drift_says_what_the_api_says_and_looks_on_request(page: Page, live: PlatformUnderTest) -> None:
+    go_to(page, "Drift")
+    asked_for = page.get_by_text(re.compile("^The look is queued as job [0-9]+"))
+    press(page.get_by_role("button", name="Look now"), asked_for)
+    looked = newest_job(live, "check_drift")
+    live.wait("the look", lambda: live.get(f"/jobs/{looked['id']}")["state"] == "succeeded", 180.0)
+    go_to(page, "Queue")
+    go_to(page, "Drift")
+    report = live.get("/drift")["report"]
+    expect(page.get_by_text(f"Report {report['id']}", exact=True)).to_be_visible()
+    expect(page.get_by_text(report["words"][0]).first).to_be_visible()
+
+
 def test_a_job_is_cancelled_and_tried_again(page: Page, live: PlatformUnderTest) -> None:
     open_part(page, "Label errors")
     press(page.get_by_role("button", name="Search the newest snapshot"), page.get_by_role("dialog"))

@@ -11,8 +11,9 @@ import pytest
 
 from damageloop.adapters.evidently import EvidentlyComparison
 from damageloop.domain.annotation import Verdict
-from damageloop.domain.drift.event import DriftState, Step, StepName
-from damageloop.domain.image import Image, ImageQuality
+from damageloop.domain.drift.event import DriftEvent, DriftState, Step, StepName
+from damageloop.domain.feedback import FeedbackKind
+from damageloop.domain.image import Image, ImageQuality, Origin
 from damageloop.domain.outcome import Outcome
 from damageloop.domain.prediction import Prediction
 from damageloop.domain.promotion import PromotionReason
@@ -26,6 +27,8 @@ from damageloop.services.loop.ledger import Ledger
 from damageloop.services.loop.plan_watching import read_watch
 from damageloop.services.monitoring.drift_reference import ReadReference, random_images
 from damageloop.services.monitoring.drift_status import DriftStatus
+from damageloop.services.monitoring.expected_performance import ExpectedPerformance
+from damageloop.services.monitoring.open_drift import OpenDrift
 from damageloop.services.monitoring.watch_drift import WatchDrift
 from tests.factories import MOMENT, add_image, make_annotation, make_detection, make_served, make_stored
 from tests.fakes.clock import FakeClock
@@ -57,7 +60,8 @@ class World:
     @property
     def watch(self) -> WatchDrift:
         reference = ReadReference(lambda: self.features, OneRelease(), self.params)  # type: ignore[arg-type]
-        return WatchDrift(self.units, reference, EvidentlyComparison, self.clock, self.params)
+        expect = ExpectedPerformance(OneRelease(), self.params)  # type: ignore[arg-type]
+        return WatchDrift(self.units, reference, EvidentlyComparison, self.clock, self.params, expect)
 
     @property
     def status(self) -> DriftStatus:
@@ -87,8 +91,6 @@ class World:
 
     def _add(self, work: UnitOfWork, number: int, split: Split) -> Image:
         stored = replace(make_stored(number), quality=self.quality(120.0))
-        from damageloop.domain.image import Origin
-
         return work.images.add(stored, f"{number}.jpg", f"vehicle-{number}", split, Origin.IMPORT)
 
     def _prediction(self, image: Image) -> Prediction:
@@ -217,6 +219,58 @@ def test_drift_that_a_model_has_answered_is_no_news_until_it_moves_further(world
     further = world.watch.look()
     assert further is not None
     assert further.event_id == event.id + 1
+
+
+def test_darkness_on_top_of_another_drift_is_an_event_of_its_own(world: World) -> None:
+    world.promote()
+    world.add_pool(150)
+    world.serve(200)
+    with world.units() as work:
+        other = DriftEvent(0, VERSION, "Outcomes changed.", MOMENT, (), ("outcome",), {}, 1)
+        work.drift.add_event(other)
+        work.commit()
+    world.serve(200, brightness=60.0, first=1000)
+    report = world.watch.look()
+    assert report is not None
+    with world.units(read_only=True) as work:
+        first, second = work.drift.open_events()
+    assert (first.columns, second.kinds) == (("outcome",), ("dark",))
+    assert report.event_id == second.id
+    again = world.watch.look()
+    assert again is not None
+    with world.units(read_only=True) as work:
+        assert len(work.drift.open_events()) == 2
+    open_drift = OpenDrift(world.units)
+    assert open_drift().flags((640, 480), ImageQuality(20.0, 40.0, 300.0)) == ()
+    open_drift.refresh()
+    assert open_drift().flags((640, 480), ImageQuality(20.0, 40.0, 300.0)) == ("dark",)
+    world.serve(200, first=2000)
+    world.watch.look()
+    with world.units(read_only=True) as work:
+        assert work.drift.open_events() == []
+    assert world.status.event(second.id).outcome == "The photos are like the reference again."
+
+
+def test_a_report_expects_figures_without_labels_and_names_real_ones(world: World) -> None:
+    world.promote()
+    world.add_pool(150)
+    world.serve(200)
+    with world.units() as work:
+        work.feedback.add("request-1", VERSION, FeedbackKind.MISSED, "", 1, MOMENT)
+        stored = replace(make_stored(9000), quality=world.quality(120.0))
+        image = work.images.add(stored, "p.jpg", "p", Split.TEST, Origin.PRODUCTION)
+        work.predictions.add_many([Prediction(image.id, VERSION, (make_detection(0.9),), 0.9)], MOMENT)
+        work.annotations.upsert(make_annotation(image.id))
+        work.commit()
+    report = world.watch.look()
+    assert report is not None
+    expected, real = report.performance["expected"], report.performance["real"]
+    # Nobody has judged a box of val yet, so scores are taken at their word: on average 0.65.
+    assert expected["precision"] == pytest.approx(0.65, abs=0.06)
+    assert expected["shown_boxes"] == 200
+    # One box on the wrong place, one damage missed.
+    assert (real["photos"], real["precision"], real["recall"]) == (1, 0.0, 0.0)
+    assert report.performance["feedback"] == {"missed": 1}
 
 
 def test_many_photos_of_one_request_are_few_observations(world: World) -> None:

@@ -24,12 +24,13 @@ def _read_reviews(worker: Worker) -> bool:
     return report is not None
 
 
-def _respond_to_drift(worker: Worker) -> None:
-    """Take the next step of an open drift event; what can't be done now is done at another turn."""
+def _respond_to_production(worker: Worker) -> None:
+    """Follow remarks and an open drift event by a step; what can't be done now is done at another turn."""
     try:
+        worker.follow_feedback()()
         worker.respond_to_drift().if_due()
     except DamageloopError as exc:
-        logger.warning("the response to drift has to wait: %s", exc)
+        logger.warning("the response to production has to wait: %s", exc)
 
 
 def register(app: Celery) -> None:
@@ -42,7 +43,7 @@ def register(app: Celery) -> None:
         jobs = list(worker.advance_loop()().jobs)
         if _read_reviews(worker):
             jobs += worker.advance_loop()().jobs
-        _respond_to_drift(worker)
+        _respond_to_production(worker)
         return [job.key for job in jobs]
 
     @app.task(name="damageloop.align_registry")

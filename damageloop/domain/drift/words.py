@@ -22,6 +22,8 @@ _KINDS = {
     ("noise", False): "noisy",
     ("megapixels", True): "small",
 }
+# Standard deviations below which nobody would call it a change.
+UNCHANGED = 0.05
 _DIGITS = {"megapixels": 2, "aspect_ratio": 2, "confidence": 2, "top_score": 2, "noise": 1}
 
 
@@ -53,6 +55,8 @@ def _numbers(comparison: Comparison) -> str:
     digits = _DIGITS.get(column, 2 if column.startswith("boxes: ") else 0)
     before, after = (round(part.get("mean", 0.0), digits) for part in (comparison.reference, comparison.window))
     name = f"{column.removeprefix('boxes: ')}s per photo" if column.startswith("boxes: ") else column.replace("_", " ")
+    if comparison.effect < UNCHANGED:
+        return f"{name} stays around {after:.{digits}f}"
     if before == after:
         text = f"the spread of {name} changed around {after:.{digits}f}"
     else:

@@ -13,6 +13,7 @@ from damageloop.domain.drift.event import DriftEvent
 from damageloop.domain.evaluation import class_table, evaluate_image
 from damageloop.domain.image import Image, ImageStatus, Origin
 from damageloop.domain.outcome import above_threshold, image_outcome
+from damageloop.domain.prediction import Prediction
 from damageloop.domain.release import ReleaseManifest, with_current_names
 from damageloop.domain.split import Split
 from damageloop.params import Params
@@ -87,7 +88,7 @@ class MeasureAgain:
             "outcomes": self._outcomes(manifest, [predictions[i.id] for i in kept if i.id in predictions]),
         }
 
-    def _outcomes(self, manifest: ReleaseManifest, predictions: Sequence[Any]) -> dict[str, int]:
+    def _outcomes(self, manifest: ReleaseManifest, predictions: Sequence[Prediction]) -> dict[str, int]:
         rules, default = outcome_rules(self.params.serving), self.params.serving.default_threshold
         counts: Counter[str] = Counter()
         for prediction in predictions:

@@ -1,4 +1,4 @@
-"""The bounds of the open drift event, for a process that answers: read by a thread, never within a request."""
+"""The bounds of open drift events, for a process that answers: read by a thread, never within a request."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class OpenDrift:
         except DamageloopError as exc:
             logger.warning("the open drift event could not be read: %s", exc)
             return
-        self._bounds = DriftBounds(events[-1].bounds) if events else NOTHING
+        self._bounds = DriftBounds({name: bound for event in events for name, bound in event.bounds.items()})
 
     def start(self) -> None:
         """Begin to look now and then; returns at once."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import perf_counter
@@ -27,7 +27,7 @@ from damageloop.services.rounds.round_pool import daily_budget
 
 logger = logging.getLogger(__name__)
 
-# Fact: when somebody looked at the open event last, how long that took, and what it waits for.
+# Fact: when somebody looked at the open events last, how long that took, and what they wait for.
 RESPONDED = "drift.responded"
 # Between two looks; more where a look takes long.
 EVERY = timedelta(seconds=5)
@@ -52,26 +52,28 @@ class RespondToDrift:
     params: Params
 
     def if_due(self) -> bool:
-        """Take the next step of the open event if it is time to look; tell whether one was taken."""
+        """Take the next step of each open event if it is time to look; tell whether any was taken."""
         with self.units(read_only=True) as work:
             events = work.drift.open_events()
             looked = work.facts.get(RESPONDED) or {}
         if not events or not self.params.drift.response.enabled:
             return False
-        event, now = events[0], self.clock.now()
         pause = max(EVERY, timedelta(seconds=PACE * float(looked.get("seconds", 0.0))))
-        is_same = looked.get("event_id") == event.id
-        if is_same and now - datetime.fromisoformat(looked["at"]) < pause:
+        if looked and self.clock.now() - datetime.fromisoformat(looked["at"]) < pause:
             return False
         began = perf_counter()
-        due = self.due(event)
-        self._note(event, due, perf_counter() - began)
+        found = [(event, self.due(event)) for event in events]
+        self._note(found, perf_counter() - began)
+        taken = [self._acted(event, due) for event, due in found]
+        return any(taken)
+
+    def _acted(self, event: DriftEvent, due: DueStep) -> bool:
+        """Take the step that is due, or close an event that waited too long; tell whether a step was taken."""
         if due.is_over:
             self._close(event, f"Closed after {self.params.drift.response.max_days:g} days; what lacked: ", due)
         elif due.step is not None:
             self._take(event, due.step)
-            return True
-        return False
+        return due.step is not None
 
     def due(self, event: DriftEvent) -> DueStep:
         """Return what is due about an event, and what is waited for, without acting on it."""
@@ -207,13 +209,9 @@ class RespondToDrift:
             work.audit.add(WHO, f"drift_{name.value}", f"event {event.id}", {"words": words}, now)
             work.commit()
 
-    def _note(self, event: DriftEvent, due: DueStep, seconds: float) -> None:
-        note = {
-            "event_id": event.id,
-            "at": self.clock.now().isoformat(),
-            "seconds": round(seconds, 2),
-            "waiting_for": due.waiting_for,
-        }
+    def _note(self, found: Sequence[tuple[DriftEvent, DueStep]], seconds: float) -> None:
+        waiting = [f"drift event {event.id} waits for {due.waiting_for}" for event, due in found if due.waiting_for]
+        note = {"at": self.clock.now().isoformat(), "seconds": round(seconds, 2), "waiting_for": "; ".join(waiting)}
         with self.units() as work:
             work.facts.set(RESPONDED, note)
             work.commit()
@@ -226,10 +224,10 @@ class RespondToDrift:
 
 def waiting_words(work: UnitOfWork) -> str | None:
     """Return what an open event waits for, in words; None without one."""
-    events, noted = work.drift.open_events(), work.facts.get(RESPONDED) or {}
-    if not events or noted.get("event_id") != events[0].id or not noted.get("waiting_for"):
+    if not work.drift.open_events():
         return None
-    return f"drift event {events[0].id} waits for {noted['waiting_for']}"
+    words: str = (work.facts.get(RESPONDED) or {}).get("waiting_for", "")
+    return words or None
 
 
 def _round_of(work: UnitOfWork, event: DriftEvent) -> int | None:

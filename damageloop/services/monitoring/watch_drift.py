@@ -18,6 +18,7 @@ from damageloop.ports import Clock, JobContext
 from damageloop.ports.monitoring import DriftComparison
 from damageloop.ports.persistence import UnitOfWork, UnitOfWorkFactory
 from damageloop.services.monitoring.drift_reference import ReadReference, Reference
+from damageloop.services.monitoring.expected_performance import ExpectedPerformance
 
 SCHEDULE = "the schedule"
 ACTOR = "drift watch"
@@ -28,13 +29,17 @@ MAX_CLAUSES = 3
 
 @dataclass(frozen=True, slots=True)
 class WatchDrift:
-    """A job; each run adds a report. `compare` returns what compares two samples, loaded when it is needed."""
+    """A job; each run adds a report.
+
+    `compare` returns what compares two samples, loaded when it is needed; `expect` works out figures without labels.
+    """
 
     units: UnitOfWorkFactory
     read_reference: ReadReference
     compare: Callable[[], DriftComparison]
     clock: Clock
     params: Params
+    expect: ExpectedPerformance
 
     def __call__(self, inputs: Mapping[str, Any], context: JobContext) -> dict[str, Any]:
         """Look once; return the number and state of the report, and of the event that it opened or belongs to."""
@@ -60,8 +65,9 @@ class WatchDrift:
             reference = self.read_reference(work, version)
             window = self._window(work, version)
             events = work.drift.open_events()
+            performance = self.expect(work, version, window)
         report = self._judged(version, asked_by, reference, window, events)
-        return self._store(report)
+        return self._store(replace(report, performance=performance))
 
     def _window(self, work: UnitOfWork, version: int) -> list[ServedImage]:
         rules = self.params.drift
@@ -119,8 +125,9 @@ class WatchDrift:
             events = work.drift.open_events()
             event = events[-1] if events else None
             stored = work.drift.add_report(replace(report, event_id=event.id if event else None))
-            if event is not None:
-                _end_if_over(work, event, stored)
+            if events and not _is_of_another_kind(stored, events):
+                for each in events:
+                    _end_if_over(work, each, stored)
             elif stored.state is DriftState.BEYOND and (known := self._known_since(work, stored)):
                 work.drift.set_event(stored.id, known.id)
                 stored = replace(stored, event_id=known.id)
@@ -191,6 +198,13 @@ def _bounds(comparison: Comparison) -> tuple[float | None, float | None]:
     if has_fallen(comparison):
         return comparison.reference.get("p01"), None
     return None, comparison.reference.get("p99")
+
+
+def _is_of_another_kind(report: DriftReport, events: Sequence[DriftEvent]) -> bool:
+    """Tell whether the photos themselves changed in a way that no open event is about: that is an event of its own."""
+    known = {column for event in events for column in event.columns}
+    changed = {column.comparison.column for column in report.columns if column.is_beyond} & set(QUALITY_COLUMNS)
+    return bool(changed - known) and not changed & known
 
 
 def _end_if_over(work: UnitOfWork, event: DriftEvent, report: DriftReport) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from damageloop.adapters.database.pricing_tables import FeedbackRow
@@ -46,6 +46,13 @@ class SqlFeedback:
     def page(self, limit: int, after: int | None) -> list[Feedback]:
         query = select(FeedbackRow).where(FeedbackRow.id > (after or 0)).order_by(FeedbackRow.id).limit(limit)
         return [_to_feedback(row) for row in self._session.scalars(query)]
+
+    def counts_by_version(self) -> dict[int, dict[str, int]]:
+        version, kind = FeedbackRow.model_version, FeedbackRow.kind
+        found: dict[int, dict[str, int]] = {}
+        for row in self._session.execute(select(version, kind, func.count()).group_by(version, kind)):
+            found.setdefault(row[0], {})[row[1]] = row[2]
+        return found
 
 
 def _to_feedback(row: FeedbackRow) -> Feedback:

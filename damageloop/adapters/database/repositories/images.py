@@ -141,6 +141,10 @@ class SqlImages:
         query = select(ImageRow).where(ImageRow.status == ImageStatus.ACTIVE.value).order_by(ImageRow.id)
         return [to_image(row) for row in self._session.scalars(query)]
 
+    def of_origin(self, origin: Origin) -> list[Image]:
+        query = select(ImageRow).where(ImageRow.origin == origin.value).order_by(ImageRow.id)
+        return [to_image(row) for row in self._session.scalars(query)]
+
     def unscored(self, model_version: int, limit: int | None = None) -> list[Image]:
         query = select(ImageRow).where(*_is_unscored(model_version)).order_by(ImageRow.id).limit(limit)
         return [to_image(row) for row in self._session.scalars(query)]

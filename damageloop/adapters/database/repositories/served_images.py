@@ -118,6 +118,10 @@ class SqlProductionPhotos:
         query = select(func.count()).select_from(ProductionPhotoRow).where(ProductionPhotoRow.taken_in_at.is_(None))
         return self._session.scalar(query) or 0
 
+    def is_waiting(self, request_id: str) -> bool:
+        waits = (ProductionPhotoRow.request_id == request_id, ProductionPhotoRow.taken_in_at.is_(None))
+        return self._session.scalar(select(ProductionPhotoRow.id).where(*waits).limit(1)) is not None
+
     def n_kept_since(self, moment: datetime) -> int:
         query = select(func.count()).select_from(ProductionPhotoRow).where(ProductionPhotoRow.kept_at >= moment)
         return self._session.scalar(query) or 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from damageloop.domain.drift.columns import EMBEDDING, OUTCOME, ColumnKind, Comparison
@@ -23,6 +25,11 @@ def test_a_small_share_beyond_the_reference_is_left_out() -> None:
 
 def test_a_mean_that_stays_is_no_fall() -> None:
     assert describe(numbers("contrast", 40.2, 40.4)) == "the spread of contrast changed around 40"
+
+
+def test_what_hardly_moved_stays() -> None:
+    found = replace(numbers("megapixels", 0.31, 0.31), effect=0.01)
+    assert describe(found) == "megapixels stays around 0.31"
 
 
 def test_counts_of_a_class_are_told_per_photo() -> None:
