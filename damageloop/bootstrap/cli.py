@@ -48,6 +48,7 @@ def answer_photos(paths: Sequence[Path]) -> Iterator[tuple[Path, dict[str, Any]]
 
     services = build_api(Settings())
     services.champion.load_now()
+    services.open_drift.refresh()
     for path in paths:
         try:
             yield path, services.answer_damage([(path.name, _content(path))])

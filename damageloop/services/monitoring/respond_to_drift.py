@@ -130,6 +130,7 @@ class RespondToDrift:
             words = "No training yet: no change of light explains the drift, so it waits for labels."
             self._done(event, StepName.TRAINING, words)
             return
+        before = self.params.training.photometric.model_dump(mode="json")
         self.write_params({"training.photometric": augmentation})
         wish = self.triggers.ask(
             TriggerKind.TRAINING, f"drift event {event.id}: light as in the new photos", WHO, TriggerOrigin.DRIFT
@@ -141,7 +142,9 @@ class RespondToDrift:
         )
         if wish.ended_at is not None:
             words = f"The light of train images was set, but no training was asked for: {wish.outcome}."
-        self._done(event, StepName.TRAINING, words, {"photometric": augmentation, "trigger_id": wish.id})
+        self._done(
+            event, StepName.TRAINING, words, {"photometric": augmentation, "before": before, "trigger_id": wish.id}
+        )
 
     def _ask_annotators(self, event: DriftEvent) -> None:
         asked_by = f"{WHO}, event {event.id}"

@@ -20,6 +20,8 @@ from damageloop.domain.outcome import Outcome
 from damageloop.domain.production_photo import ProductionPhoto
 from damageloop.domain.served_image import ServedImage
 
+# So many times a file may come on average before a window has fewer photos than there are.
+SENT_AGAIN = 5
 _COLUMNS = [column for column in ServedImageRow.__table__.columns if column.name != "id"]
 
 
@@ -40,10 +42,13 @@ class SqlServedImages:
         connection.execute(statement, [_to_row(one) for one in served])
 
     def newest(self, model_version: int, limit: int, since: datetime | None = None) -> list[ServedImage]:
-        newest = select(func.max(ServedImageRow.id)).where(*_asked_for(model_version)).group_by(ServedImageRow.sha256)
+        asked = select(ServedImageRow.id, ServedImageRow.sha256).where(*_asked_for(model_version))
         if since is not None:
-            newest = newest.where(ServedImageRow.answered_at >= since)
-        chosen = newest.order_by(func.max(ServedImageRow.id).desc()).limit(limit).subquery()
+            asked = asked.where(ServedImageRow.answered_at >= since)
+        # The end of the table alone: a version may have answered millions.
+        last = asked.order_by(ServedImageRow.id.desc()).limit(limit * SENT_AGAIN).subquery()
+        newest = select(func.max(last.c.id)).group_by(last.c.sha256)
+        chosen = newest.order_by(func.max(last.c.id).desc()).limit(limit).subquery()
         return self._read(select(*_COLUMNS).where(ServedImageRow.id.in_(select(chosen))))
 
     def first(self, model_version: int, limit: int) -> list[ServedImage]:
