@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-import socket
+from benchmarks.ports import free_ports
 
-
-def free_ports(count: int) -> list[int]:
-    """Return different ports that nobody listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+__all__ = ["free_port", "free_ports"]
 
 
 def free_port() -> int:

@@ -1,1 +1,1 @@
-"""How soon drift is found, how often falsely, and what the response brings back."""
+"""How soon drift is found, and how often falsely."""

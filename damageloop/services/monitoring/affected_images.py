@@ -32,17 +32,18 @@ class Affected:
 
 def affected_images(work: UnitOfWork, event: DriftEvent) -> Affected:
     """Return what no round holds and nobody skipped; where quality has no bound, what production kept since then."""
-    pool, bounds = pool_of(work), DriftBounds(event.bounds)
-
-    def is_affected(image: Image) -> bool:
-        if event.bounds:
-            return bounds.affects(image.size_wh, image.stored.quality)
-        return image.origin is Origin.PRODUCTION
-
+    pool = pool_of(work)
     return Affected(
-        [image for image in pool.train if is_affected(image)],
-        [image for image in pool.evaluation if is_affected(image)],
+        [image for image in pool.train if is_affected(event, image)],
+        [image for image in pool.evaluation if is_affected(event, image)],
     )
+
+
+def is_affected(event: DriftEvent, image: Image) -> bool:
+    """Tell whether an image lies beyond the bounds of an event; where it has none, whether production brought it."""
+    if event.bounds:
+        return DriftBounds(event.bounds).affects(image.size_wh, image.stored.quality)
+    return image.origin is Origin.PRODUCTION
 
 
 def first_of(affected: Affected, predictions: Mapping[int, Prediction], event: DriftEvent, n_images: int) -> list[int]:

@@ -14,10 +14,8 @@ from numpy.typing import NDArray
 
 from damageloop.domain.drift.columns import Observation, observed
 from damageloop.domain.image import Image, ImageStatus
-from damageloop.domain.labels import FormerNames
-from damageloop.domain.outcome import Outcome, OutcomeRules, above_threshold, image_outcome, is_usable, quality_flags
-from damageloop.domain.prediction import Prediction, current_detections
-from damageloop.domain.release import ReleaseManifest, with_current_names
+from damageloop.domain.outcome import Outcome, is_usable, quality_flags
+from damageloop.domain.prediction import Prediction
 from damageloop.domain.round import RANDOM_SHARES, RoundItem
 from damageloop.domain.served_image import reduced
 from damageloop.domain.split import Split
@@ -25,6 +23,7 @@ from damageloop.errors import NotFoundError
 from damageloop.params import Params
 from damageloop.ports import FeatureStore, ReleaseStore
 from damageloop.ports.persistence import UnitOfWork
+from damageloop.services.monitoring.version_answers import VersionAnswers, answers_of
 from damageloop.services.serving.answer_damage import outcome_rules
 
 # Fact: which version's first served photos a person took for the reference.
@@ -71,12 +70,9 @@ class ReadReference:
         predictions = work.predictions.of_version(version, [image.id for image in images])
         scored = [image for image in images if image.id in predictions]
         vectors = self._embeddings(version, [image.id for image in scored])
-        see = _Look(self._manifest(version), outcome_rules(self.params.serving), self.params)
+        see = _Look(answers_of(self.releases, self.params, version))
         found = tuple(see(image, predictions[image.id], vectors.get(image.id)) for image in scored)
         return Reference(RANDOM, found, len(images) - len(scored))
-
-    def _manifest(self, version: int) -> ReleaseManifest:
-        return with_current_names(self.releases.manifest(version), self.params.labels.former)
 
     def _embeddings(self, version: int, image_ids: Sequence[int]) -> Mapping[int, NDArray[np.float32]]:
         store, source = self.features(), str(version)
@@ -126,23 +122,12 @@ def _order(sha256: str) -> str:
 class _Look:
     """Says of an image of the pool what serving would have said of it."""
 
-    manifest: ReleaseManifest
-    rules: OutcomeRules
-    params: Params
+    answers: VersionAnswers
 
     def __call__(self, image: Image, prediction: Prediction, embedding: NDArray[np.float32] | None) -> Observation:
-        flags = quality_flags(image.stored.quality, image.size_wh, self.rules)
-        if not is_usable(flags):
-            quality = image.stored.quality
+        quality, rules = image.stored.quality, outcome_rules(self.answers.params.serving)
+        if not is_usable(quality_flags(quality, image.size_wh, rules)):
             return Observation(image.size_wh, quality, Outcome.UNUSABLE_IMAGE, None, (), None)
-        default = self.params.serving.default_threshold
-        shown = above_threshold(prediction.detections, self.manifest.thresholds, default)
-        named = current_detections(shown, self._former)
-        outcome, _ = image_outcome(len(named), prediction.top_score, self.manifest.none_calibration, self.rules)
-        confidences = tuple((found.damage_class, found.confidence) for found in named)
-        quality = image.stored.quality
+        confidences = tuple((found.damage_class, found.confidence) for found in self.answers.shown(prediction))
+        outcome = self.answers.outcome(prediction)
         return Observation(image.size_wh, quality, outcome, prediction.top_score, confidences, embedding)
-
-    @property
-    def _former(self) -> FormerNames:
-        return self.params.labels.former

@@ -11,19 +11,16 @@ import numpy as np
 from active_learning.calibration import calibrated
 from damageloop.domain.annotation import Verdict
 from damageloop.domain.drift.expected import expected_figures
-from damageloop.domain.evaluation import class_table, evaluate_image
 from damageloop.domain.image import ImageStatus, Origin
-from damageloop.domain.outcome import Outcome, above_threshold, image_outcome
-from damageloop.domain.prediction import Prediction
-from damageloop.domain.release import ReleaseManifest, with_current_names
+from damageloop.domain.outcome import Outcome
 from damageloop.domain.served_image import ServedImage
 from damageloop.domain.split import Split
 from damageloop.params import Params
 from damageloop.ports import ReleaseStore
 from damageloop.ports.persistence import UnitOfWork
+from damageloop.services.monitoring.version_answers import answers_of
 from damageloop.services.reviews.resolve_annotations import resolve_annotations
 from damageloop.services.rounds.labeled_pool import calibration_of, labeled_pool
-from damageloop.services.serving.answer_damage import outcome_rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,31 +60,16 @@ class ExpectedPerformance:
         ]
         truths = resolve_annotations(work, self.params, [image.id for image in held_out])
         predictions = work.predictions.of_version(version, sorted(truths))
-        manifest = with_current_names(self.releases.manifest(version), self.params.labels.former)
-        seen = [image for image in held_out if image.id in truths and image.id in predictions]
-        records = [evaluate_image(i.sha256, i.group, truths[i.id].boxes, predictions[i.id].detections) for i in seen]
-        found = shown = true = 0.0
-        for name in self.params.labels.classes:
-            table = class_table(records, name)
-            hits, visible = table.found_and_shown(manifest.thresholds.get(name, self._default))
-            found, shown, true = found + hits.sum(), shown + visible.sum(), true + table.truths.sum()
-        nones = [i for i in seen if self._outcome(manifest, predictions[i.id]) is Outcome.NONE]
-        wrong = sum(truths[image.id].verdict is Verdict.DAMAGED for image in nones)
+        answers = answers_of(self.releases, self.params, version)
+        judged = answers.judged(held_out, truths, predictions)
+        nones = [i for i, seen in predictions.items() if answers.outcome(seen) is Outcome.NONE]
+        wrong = sum(truths[image_id].verdict is Verdict.DAMAGED for image_id in nones)
         return {
-            "photos": len(seen),
-            "precision": round(float(found / shown), 4) if shown else None,
-            "shown_boxes": int(shown),
-            "recall": round(float(found / true), 4) if true else None,
-            "true_boxes": int(true),
+            "photos": judged.n_images,
+            "precision": judged.precision,
+            "shown_boxes": judged.shown,
+            "recall": judged.recall,
+            "true_boxes": judged.true,
             "wrong_none_share": round(wrong / len(nones), 4) if nones else None,
             "none_answers": len(nones),
         }
-
-    @property
-    def _default(self) -> float:
-        return self.params.serving.default_threshold
-
-    def _outcome(self, manifest: ReleaseManifest, prediction: Prediction) -> Outcome:
-        shown = above_threshold(prediction.detections, manifest.thresholds, self._default)
-        rules = outcome_rules(self.params.serving)
-        return image_outcome(len(shown), prediction.top_score, manifest.none_calibration, rules)[0]

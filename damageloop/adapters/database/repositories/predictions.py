@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from damageloop.adapters.database.base import CHUNK
 from damageloop.adapters.database.conversions import detections_from_json, detections_to_json
 from damageloop.adapters.database.repositories.classes import keep_predicted_classes
 from damageloop.adapters.database.repositories.expiry import expire_evidence
+from damageloop.adapters.database.repositories.inserting import insert_missing
 from damageloop.adapters.database.repositories.relabeling import rename_predictions
 from damageloop.adapters.database.tables import EvidenceRow, ImageRow, PredictionRow, RefusedPredictionRow
 from damageloop.domain.evidence import Evidence
@@ -136,9 +136,6 @@ class SqlEvidence:
         self.add_many([Evidence(request_id, model_version, answer, api_key_id, now)])
 
     def add_many(self, evidence: Sequence[Evidence]) -> None:
-        # By the table and not by rows of the session: a request is to cost little beside its model.
-        connection = self._session.connection()
-        insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
         rows = [
             {
                 "request_id": one.request_id,
@@ -149,8 +146,7 @@ class SqlEvidence:
             }
             for one in evidence
         ]
-        # A commit whose confirmation was lost is tried again: the same once more changes nothing.
-        connection.execute(insert(EvidenceRow).on_conflict_do_nothing(index_elements=["request_id"]), rows)
+        insert_missing(self._session, EvidenceRow, ("request_id",), rows)
 
     def expire(self, before: datetime, limit: int, is_dry_run: bool = False) -> int:
         return expire_evidence(self._session, before, limit, is_dry_run)

@@ -9,12 +9,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import RowMapping, Select, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from damageloop.adapters.database.base import CHUNK
 from damageloop.adapters.database.monitoring_tables import ProductionPhotoRow, ServedImageRow
 from damageloop.adapters.database.repositories.expiry import expire_rows
+from damageloop.adapters.database.repositories.inserting import insert_missing
 from damageloop.domain.image import ImageQuality
 from damageloop.domain.outcome import Outcome
 from damageloop.domain.production_photo import ProductionPhoto
@@ -22,6 +22,8 @@ from damageloop.domain.served_image import ServedImage
 
 # So many times a file may come on average before a window has fewer photos than there are.
 SENT_AGAIN = 5
+# What names a photo of an answer.
+_PLACE = ("request_id", "position")
 _COLUMNS = [column for column in ServedImageRow.__table__.columns if column.name != "id"]
 
 
@@ -32,14 +34,7 @@ class SqlServedImages:
         self._session = session
 
     def add_many(self, served: Sequence[ServedImage]) -> None:
-        if not served:
-            return
-        connection = self._session.connection()
-        insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-        unique = ["request_id", "position"]
-        # As with evidence: a transaction that is tried again changes nothing.
-        statement = insert(ServedImageRow).on_conflict_do_nothing(index_elements=unique)
-        connection.execute(statement, [_to_row(one) for one in served])
+        insert_missing(self._session, ServedImageRow, _PLACE, [_to_row(one) for one in served])
 
     def newest(self, model_version: int, limit: int, since: datetime | None = None) -> list[ServedImage]:
         asked = select(ServedImageRow.id, ServedImageRow.sha256).where(*_asked_for(model_version))
@@ -104,10 +99,7 @@ class SqlProductionPhotos:
         self._session = session
 
     def add(self, photo: ProductionPhoto) -> None:
-        connection = self._session.connection()
-        insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-        unique = ["request_id", "position"]
-        connection.execute(insert(ProductionPhotoRow).on_conflict_do_nothing(index_elements=unique), [asdict(photo)])
+        insert_missing(self._session, ProductionPhotoRow, _PLACE, [asdict(photo)])
 
     def waiting(self, limit: int) -> list[ProductionPhoto]:
         query = select(ProductionPhotoRow).where(ProductionPhotoRow.taken_in_at.is_(None))
